@@ -1,0 +1,77 @@
+/* Views of a C-arm and the projection stacks made from them.
+ *
+ * Patient frame LPS, mm; the isocenter is the point the C-arm turns about. Angles as in DICOM:
+ * primary (alpha) positive towards LAO, secondary (beta) positive towards cranial:
+ *   d = ( cosβ sinα, −cosβ cosα, sinβ )   isocenter → detector
+ *   u = ( cosα, sinα, 0 )                 columns grow along u
+ *   v = ( −sinβ sinα, sinβ cosα, cosβ )   rows grow along −v (row 0 towards the head)
+ * The paper's view angle θ is α with β = 0: 0° looks along y, 90° along x (M1). */
+#ifndef WILLIS_GEOMETRY_H
+#define WILLIS_GEOMETRY_H
+
+#include <willis/volume.h>
+
+WILLIS_BEGIN
+
+enum willis_view_kind { WILLIS_VIEW_PARALLEL, WILLIS_VIEW_CONE };
+
+/* One view. Pixel (column, row) has its centre at principal_point when the ray passes the
+ * isocenter; default principal point (n−1)/2, 0-based. For parallel beams distances are 0 and
+ * pixel spacing is the one at the isocenter; for cone beams it is the one at the detector. */
+struct willis_view {
+  enum willis_view_kind kind;
+  double primary_angle_deg;
+  double secondary_angle_deg;
+  double source_to_detector_mm;
+  double source_to_isocenter_mm;
+  double column_spacing_mm;
+  double row_spacing_mm;
+  double principal_column;
+  double principal_row;
+};
+
+enum willis_projection_mode {
+  WILLIS_PROJECTION_MAX, /* maximum along the ray (M4) */
+  WILLIS_PROJECTION_SUM  /* line integral: Σ value × step in mm */
+};
+
+/* Angiograms of one head: pixels[(view·rows + row)·columns + column]. `grid` is that of the volume
+ * the stack came from, if known. Made by willis_projections_create() or a reader. */
+struct willis_projections {
+  ptrdiff_t columns, rows, view_count;
+  float *pixels;
+  struct willis_view *view;
+  double isocenter_mm[3];
+  enum willis_projection_mode mode;
+  bool has_grid;
+  struct willis_grid grid;
+};
+
+/* Zero pixels and `view_count` zeroed views. The caller releases it. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_projections_create(struct willis_projections *stack, ptrdiff_t columns, ptrdiff_t rows,
+                          ptrdiff_t view_count, struct willis_error *err);
+WILLIS_API void willis_projections_release(struct willis_projections *stack);
+/* GEOMETRY when a view's numbers are NaN, not positive where they must be, or contradictory. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_projections_check(const struct willis_projections *stack, struct willis_error *err);
+
+/* The n of the paper's 90 views (M3): index[k] = floor(90·k/(n−1)), the last 89. 2 ≤ n ≤ 90. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_views_select(int n, int *index,
+                                                                 struct willis_error *err);
+/* angle_deg[k] = arc·index[k]/89 (M2, M3). */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_views_arc(int n, double arc_deg, double *angle_deg, struct willis_error *err);
+/* A parallel view at α (β = 0) whose detector has the columns and rows of the cubic `grid`. */
+WILLIS_API struct willis_view willis_view_parallel(double primary_angle_deg,
+                                                   const struct willis_grid *grid);
+/* The unit vectors d, u, v above. */
+WILLIS_API void willis_view_axes(const struct willis_view *view, double d[3], double u[3],
+                                 double v[3]);
+/* Detector coordinates of a point given relative to the isocenter, for either kind. */
+WILLIS_API void willis_view_project_point(const struct willis_view *view, const double point_mm[3],
+                                          double *column, double *row);
+
+WILLIS_END
+
+#endif

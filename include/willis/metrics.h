@@ -1,0 +1,57 @@
+/* Scores of a prediction against a truth. Definitions after Metrics Reloaded (Maier-Hein et al.,
+ * Nat Methods 2024); each is named by willis_scores_definition(). */
+#ifndef WILLIS_METRICS_H
+#define WILLIS_METRICS_H
+
+#include <willis/volume.h>
+
+WILLIS_BEGIN
+
+/* X(name, unit, definition). Mask = value ≥ threshold; truth = value ≥ 0.5. */
+#define WILLIS_SCORE_LIST(X)                                                                       \
+  X(iou, "", "TP/(TP+FP+FN) on masks; NaN when both masks are empty")                              \
+  X(dice, "", "2TP/(2TP+FP+FN) on masks; 1 when both masks are empty")                             \
+  X(cldice, "", "harmonic mean of skeleton-in-mask fractions (Shit 2021), 3D thinning Lee 1994")   \
+  X(hd95_mm, "mm", "larger of the two directed 95th percentiles of surface distances")             \
+  X(assd_mm, "mm", "mean over both surfaces of the distance to the other surface")                 \
+  X(accuracy, "", "(TP+TN)/all voxels")                                                            \
+  X(precision, "", "TP/(TP+FP)")                                                                   \
+  X(recall, "", "TP/(TP+FN)")                                                                      \
+  X(mse, "", "mean of (probability - truth)^2")                                                    \
+  X(mae, "", "mean of |probability - truth|")                                                      \
+  X(mse_mask, "", "mean of (mask - truth)^2")                                                      \
+  X(mae_mask, "", "mean of |mask - truth|; equals mse_mask")
+
+struct willis_scores {
+#define WILLIS_SCORE_FIELD(name, unit, definition) double name;
+  WILLIS_SCORE_LIST(WILLIS_SCORE_FIELD)
+#undef WILLIS_SCORE_FIELD
+};
+
+/* MISMATCH if the grids differ. Scores that are undefined are NaN (JSON null). */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_scores_compute(const struct willis_volume *prediction, const struct willis_volume *truth,
+                      double threshold, struct willis_scores *scores, struct willis_error *err);
+/* Only what counting voxels gives (no distances, no skeletons): fast. The others are NaN. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_scores_overlap(const struct willis_volume *prediction, const struct willis_volume *truth,
+                      double threshold, struct willis_scores *scores, struct willis_error *err);
+WILLIS_API int willis_scores_count(void);
+WILLIS_API const char *willis_scores_name(int i);
+WILLIS_API const char *willis_scores_unit(int i);
+WILLIS_API const char *willis_scores_definition(int i);
+WILLIS_API double willis_scores_value(const struct willis_scores *scores, int i);
+
+/* Mean, standard deviation (n−1), median and quartiles over cases; NaN cases are left out, n says
+ * how many remained. */
+struct willis_summary {
+  ptrdiff_t n;
+  double mean, sd, median, q1, q3;
+};
+WILLIS_API WILLIS_CHECKED enum willis_status willis_summarize(const double *value, ptrdiff_t count,
+                                                              struct willis_summary *summary,
+                                                              struct willis_error *err);
+
+WILLIS_END
+
+#endif

@@ -1,0 +1,3 @@
+#ifndef WILLIS_NETWORK_H
+#define WILLIS_NETWORK_H
+#endif

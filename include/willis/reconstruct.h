@@ -1,0 +1,3 @@
+#ifndef WILLIS_RECONSTRUCT_H
+#define WILLIS_RECONSTRUCT_H
+#endif

@@ -1,0 +1,40 @@
+/* From a mask or a probability to a triangle surface. */
+#ifndef WILLIS_SURFACE_H
+#define WILLIS_SURFACE_H
+
+#include <willis/volume.h>
+
+WILLIS_BEGIN
+
+/* Closed, consistently oriented (normals point to lower values) surface of value = level in the
+ * volume's frame (LPS mm). A border of voxels below `level` is understood around the volume, so the
+ * result is always watertight; a volume without a voxel ≥ level gives an empty mesh. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_isosurface(const struct willis_volume *volume,
+                                                               double level,
+                                                               struct willis_mesh *mesh,
+                                                               struct willis_error *err);
+/* Keeps the n connected pieces with most triangles. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_mesh_keep_largest(struct willis_mesh *mesh, ptrdiff_t n, struct willis_error *err);
+/* n rounds of Taubin smoothing (λ 0.5, μ −0.53): volume nearly kept, topology kept. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_mesh_smooth(struct willis_mesh *mesh, int n,
+                                                                struct willis_error *err);
+/* Reduces to `fraction` of the triangles (0 < fraction ≤ 1); stays closed. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_mesh_simplify(struct willis_mesh *mesh, double fraction, struct willis_error *err);
+
+/* What a mesh is, for reports and tests. */
+struct willis_mesh_measure {
+  double area_mm2;
+  double volume_mm3;    /* signed, positive when normals point outwards */
+  ptrdiff_t open_edges; /* edges with one triangle */
+  ptrdiff_t odd_edges;  /* edges with more than two */
+  ptrdiff_t components;
+};
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_mesh_measure(const struct willis_mesh *mesh, struct willis_mesh_measure *measure,
+                    struct willis_error *err);
+
+WILLIS_END
+
+#endif

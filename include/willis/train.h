@@ -1,0 +1,3 @@
+#ifndef WILLIS_TRAIN_H
+#define WILLIS_TRAIN_H
+#endif

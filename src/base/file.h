@@ -1,0 +1,73 @@
+/* The one way to touch files: a table of system calls that tests replace, whole-file reading with
+ * limits, and writers that leave either the complete new file or the old one. */
+#ifndef WILLIS_BASE_FILE_H
+#define WILLIS_BASE_FILE_H
+
+#include <willis/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Same meaning and errno as the POSIX calls. `make_temporary` is mkstemp without the template's
+ * fixed mode; `rename_new` fails with EEXIST when `to` exists. */
+struct willis_io_table {
+  int (*open_read)(const char *path);
+  ssize_t (*read)(int fd, void *buffer, size_t bytes);
+  int (*make_temporary)(char *template_path);
+  ssize_t (*write)(int fd, const void *buffer, size_t bytes);
+  int (*sync)(int fd);
+  int (*close)(int fd);
+  int (*rename)(const char *from, const char *to);
+  int (*rename_new)(const char *from, const char *to);
+  int (*remove)(const char *path);
+  int (*sync_folder)(const char *path_inside);
+};
+/* The system's own calls. */
+const struct willis_io_table *willis_io_standard(void);
+/* Null puts the standard table back. Not thread safe; for tests. */
+void willis_io_set(const struct willis_io_table *table);
+
+/* The whole file; only regular files. The caller frees *bytes with willis_release(). One byte
+ * (zero) more than *size is allocated, so that text readers find an end. IO, FORMAT (larger than
+ * limit). */
+WILLIS_CHECKED enum willis_status willis_file_read(const char *path, size_t limit,
+                                                   unsigned char **bytes, size_t *size,
+                                                   struct willis_error *err);
+/* True for a gzip header. */
+bool willis_is_gzip(const unsigned char *bytes, size_t size);
+/* Inflates every gzip member, at most `limit` bytes. A cut or broken stream is FORMAT with the
+ * offset. The caller frees *out. */
+WILLIS_CHECKED enum willis_status willis_gunzip(const unsigned char *bytes, size_t size,
+                                                size_t limit, unsigned char **out, size_t *out_size,
+                                                struct willis_error *err);
+/* willis_file_read(), then willis_gunzip() if it is gzip. */
+WILLIS_CHECKED enum willis_status willis_file_read_expanded(const char *path, size_t file_limit,
+                                                            size_t limit, unsigned char **bytes,
+                                                            size_t *size, struct willis_error *err);
+
+/* A file being written aside, in the same folder, under a unique temporary name. `gzip` compresses.
+ * Nothing is seen under the final name before willis_writer_commit() has synced and renamed. "-"
+ * writes to stdout at once. */
+struct willis_writer;
+/* EXISTS when !overwrite and the path exists (checked again, atomically, at commit). */
+WILLIS_CHECKED enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzip,
+                                                     struct willis_writer **writer,
+                                                     struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_writer_put(struct willis_writer *writer, const void *bytes,
+                                                    size_t size, struct willis_error *err);
+/* Makes the file appear. Frees the writer, whatever happens; on failure nothing is left behind. */
+WILLIS_CHECKED enum willis_status willis_writer_commit(struct willis_writer *writer,
+                                                       struct willis_error *err);
+/* Throws the temporary away and frees the writer. Null is fine. */
+void willis_writer_abandon(struct willis_writer *writer);
+
+/* Open, put, commit. */
+WILLIS_CHECKED enum willis_status willis_file_write(const char *path, const void *bytes,
+                                                    size_t size, bool overwrite, bool gzip,
+                                                    struct willis_error *err);
+
+/* True when `path` ends with `ending`, ASCII case ignored. */
+bool willis_path_ends(const char *path, const char *ending);
+
+#endif
