@@ -1,0 +1,17 @@
+/* Results as JSON. */
+#ifndef WILLIS_CLI_REPORT_H
+#define WILLIS_CLI_REPORT_H
+
+#include "cli/options.h"
+
+#include <jansson.h>
+
+/* JSON has no NaN and no infinity: those become null. */
+json_t *json_number(double value);
+/* [value[0], …]. */
+json_t *json_numbers(const double *value, int count);
+/* Prints `value` to call->results with a newline and releases it. Returns 0, or 1 after an error
+ * line. A null `value` is an out-of-memory error. */
+int print_json(const struct call *call, json_t *value);
+
+#endif
