@@ -1,8 +1,13 @@
-/* The command table: one line a command, in the order in which help lists them. */
+/* The command table, in the order in which help lists it. One line a command. */
 #include "cli/options.h"
 
-#include <stddef.h>
+/* clang-format off */
+#define COMMAND_LIST(X) \
+  /* end of the list */
+/* clang-format on */
 
-const struct command *const commands[] = {
-    NULL,
-};
+#define DECLARE(name) extern const struct command cmd_##name;
+COMMAND_LIST(DECLARE)
+
+#define ADDRESS(name) &cmd_##name,
+const struct command *const commands[] = {COMMAND_LIST(ADDRESS) NULL};
