@@ -11,12 +11,18 @@ WILLIS_BEGIN
 #define WILLIS_SCORE_LIST(X)                                                                       \
   X(iou, "", "TP/(TP+FP+FN) on masks; NaN when both masks are empty")                              \
   X(dice, "", "2TP/(2TP+FP+FN) on masks; 1 when both masks are empty")                             \
-  X(cldice, "", "harmonic mean of skeleton-in-mask fractions (Shit 2021), 3D thinning Lee 1994")   \
-  X(hd95_mm, "mm", "larger of the two directed 95th percentiles of surface distances")             \
-  X(assd_mm, "mm", "mean over both surfaces of the distance to the other surface")                 \
-  X(accuracy, "", "(TP+TN)/all voxels")                                                            \
-  X(precision, "", "TP/(TP+FP)")                                                                   \
-  X(recall, "", "TP/(TP+FN)")                                                                      \
+  X(cldice, "",                                                                                    \
+    "harmonic mean of skeleton-in-mask fractions (Shit 2021), 3D thinning Lee 1994; 0 when one "   \
+    "mask is empty, NaN when both are")                                                            \
+  X(hd95_mm, "mm",                                                                                 \
+    "larger of the two directed 95th percentiles (linear) of distances from border voxel to "      \
+    "border "                                                                                      \
+    "voxel (6 neighbours); NaN when a mask is empty")                                              \
+  X(assd_mm, "mm",                                                                                 \
+    "mean distance of both masks' border voxels to the other's; NaN when a mask is empty")         \
+  X(accuracy, "", "(TP+TN)/all voxels, on masks")                                                  \
+  X(precision, "", "TP/(TP+FP) on masks; NaN when the prediction is empty")                        \
+  X(recall, "", "TP/(TP+FN) on masks; NaN when the truth is empty")                                \
   X(mse, "", "mean of (probability - truth)^2")                                                    \
   X(mae, "", "mean of |probability - truth|")                                                      \
   X(mse_mask, "", "mean of (mask - truth)^2")                                                      \
@@ -28,7 +34,9 @@ struct willis_scores {
 #undef WILLIS_SCORE_FIELD
 };
 
-/* MISMATCH if the grids differ. Scores that are undefined are NaN (JSON null). */
+/* MISMATCH if the grids differ; NUMERIC for NaN or infinity; INVALID_ARGUMENT for a threshold that
+ * is no number, a prediction with values outside [0,1], a truth outside it that has more than two
+ * values. A truth of 0 and 255 is a mask. Scores that are undefined are NaN (JSON null). */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_scores_compute(const struct willis_volume *prediction, const struct willis_volume *truth,
                       double threshold, struct willis_scores *scores, struct willis_error *err);
