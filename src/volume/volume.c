@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "volume/axes.h"
 
 #include <float.h>
 #include <math.h>
@@ -210,35 +211,40 @@ void willis_volume_normalize(struct willis_volume *volume) {
   willis_parallel_for(count, CHUNK, to_unit, &map);
 }
 
-/* axis[w] is the axis of the grid that runs nearest to world axis w: the permutation with the
- * largest sum of absolute cosines. */
-static void nearest_axes(const double direction[9], int axis[3]) {
+/* The permutation with the largest sum of absolute cosines; ties (45 degrees) go to the first. */
+struct willis_axes willis_axes_nearest_lps(const struct willis_grid *grid) {
   static const int order[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+  struct willis_axes axes = {0};
   double best = -1;
   for (int o = 0; o < 6; o++) {
     double sum = 0;
-    for (int w = 0; w < 3; w++) sum += fabs(direction[3 * w + order[o][w]]);
-    /* Ties (45 degrees) go to the first in the list, rounding aside. */
+    for (int w = 0; w < 3; w++) sum += fabs(grid->direction[3 * w + order[o][w]]);
     if (sum > best + 1e-9) {
       best = sum;
-      memcpy(axis, order[o], 3 * sizeof *axis);
+      memcpy(axes.axis, order[o], sizeof axes.axis);
     }
   }
+  for (int w = 0; w < 3; w++) {
+    double cosine = grid->direction[3 * w + axes.axis[w]];
+    axes.flip[w] = cosine < 0;
+    axes.oblique |= fabs(cosine) < OBLIQUE_COSINE;
+  }
+  return axes;
 }
 
-/* The same voxels seen along other axes: new axis w runs along (or, flipped, against) axis[w]. */
-static struct willis_grid turned_grid(const struct willis_grid *grid, const int axis[3],
-                                      const bool flip[3]) {
+struct willis_grid willis_grid_turned(const struct willis_grid *grid,
+                                      const struct willis_axes *axes) {
   struct willis_grid turned = {0};
   double first[3] = {0};
   for (int w = 0; w < 3; w++) {
-    turned.size[w] = grid->size[axis[w]];
-    turned.spacing_mm[w] = grid->spacing_mm[axis[w]];
+    int axis = axes->axis[w];
+    turned.size[w] = grid->size[axis];
+    turned.spacing_mm[w] = grid->spacing_mm[axis];
     for (int row = 0; row < 3; row++) {
-      double d = grid->direction[3 * row + axis[w]];
-      turned.direction[3 * row + w] = flip[w] ? 0 - d : d;
+      double d = grid->direction[3 * row + axis];
+      turned.direction[3 * row + w] = axes->flip[w] ? 0 - d : d;
     }
-    if (flip[w]) first[axis[w]] = (double)(grid->size[axis[w]] - 1);
+    if (axes->flip[w]) first[axis] = (double)(grid->size[axis] - 1);
   }
   willis_grid_to_world(grid, first, turned.origin_mm);
   return turned;
@@ -250,24 +256,21 @@ enum willis_status willis_volume_orient_lps(struct willis_volume *volume,
   struct willis_grid *grid = &volume->grid;
   enum willis_status status = willis_grid_check(grid, "volume", err);
   if (status) return status;
-  int axis[3];
-  bool flip[3], oblique = false, still = true;
-  nearest_axes(grid->direction, axis);
+  struct willis_axes axes = willis_axes_nearest_lps(grid);
   const ptrdiff_t stride[3] = {1, grid->size[0], grid->size[0] * grid->size[1]};
   ptrdiff_t step[3], start = 0;
+  bool still = true;
   for (int w = 0; w < 3; w++) {
-    double cosine = grid->direction[3 * w + axis[w]];
-    flip[w] = cosine < 0;
-    oblique |= fabs(cosine) < OBLIQUE_COSINE;
-    still &= axis[w] == w && !flip[w];
-    step[w] = flip[w] ? -stride[axis[w]] : stride[axis[w]];
-    if (flip[w]) start += stride[axis[w]] * (grid->size[axis[w]] - 1);
+    ptrdiff_t along = stride[axes.axis[w]];
+    still &= axes.axis[w] == w && !axes.flip[w];
+    step[w] = axes.flip[w] ? -along : along;
+    if (axes.flip[w]) start += along * (grid->size[axes.axis[w]] - 1);
   }
-  if (oblique)
+  if (axes.oblique)
     willis_warn(warnings, "oblique volume: its own axes nearest LPS are kept, not resampled");
   if (still) return WILLIS_OK;
 
-  struct willis_grid turned = turned_grid(grid, axis, flip);
+  struct willis_grid turned = willis_grid_turned(grid, &axes);
   const ptrdiff_t *n = turned.size;
   ptrdiff_t count = willis_grid_count(&turned);
   float *voxels = willis_take(count, sizeof *voxels);

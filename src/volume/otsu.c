@@ -1,0 +1,159 @@
+/* Otsu's threshold (M6): of all ways to cut the histogram in two, the one with the largest variance
+ * between the classes, w1·w2·(m1 − m2)² (N. Otsu, IEEE Trans. SMC 9(1), 1979).
+ *
+ * Bins are those of scikit-image's threshold_otsu, which are numpy.histogram's: edges are computed
+ * in double and rounded to float32, and a voxel's bin, guessed by one multiplication, is corrected
+ * by one where the edges disagree. Counts are integers, so threads may add them in any order. */
+#include <willis/volume.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <float.h>
+#include <math.h>
+
+enum {
+  FLOAT_BINS = 256,
+  LANES = 4,            /* histograms a thread fills in turn: equal neighbours don't wait */
+  MOST_VALUES = 1 << 24 /* beyond it float32 doesn't tell integers apart */
+};
+
+struct histogram {
+  ptrdiff_t bins;
+  ptrdiff_t *count;
+  double *centre;
+  /* floating point: */
+  float edge[FLOAT_BINS + 1];
+  float low, bins_per_value;
+  bool one_bin_a_value;
+};
+
+static enum willis_status histogram_init(struct histogram *h, float low, float high, bool integral,
+                                         struct willis_error *err) {
+  double width = (double)high - low;
+  *h = (struct histogram){.bins = FLOAT_BINS, .low = low};
+  if (!(width <= FLT_MAX))
+    return willis_fail(err, WILLIS_NUMERIC,
+                       "values from %g to %g: the range does not fit a 32-bit float", (double)low,
+                       (double)high);
+  h->one_bin_a_value = integral && width < MOST_VALUES;
+  if (h->one_bin_a_value) h->bins = (ptrdiff_t)width + 1;
+  h->count = willis_take_zeroed(h->bins, sizeof *h->count);
+  h->centre = willis_take(h->bins, sizeof *h->centre);
+  if (!h->count || !h->centre)
+    return willis_fail_memory(err, "a histogram", h->bins, sizeof *h->count);
+  if (h->one_bin_a_value) {
+    for (ptrdiff_t b = 0; b < h->bins; b++) h->centre[b] = (double)low + (double)b;
+    return WILLIS_OK;
+  }
+  h->bins_per_value = (float)FLOAT_BINS / (high - low);
+  for (int b = 0; b < FLOAT_BINS; b++) h->edge[b] = (float)(b * (width / FLOAT_BINS) + low);
+  h->edge[FLOAT_BINS] = high;
+  for (int b = 0; b < FLOAT_BINS; b++) {
+    float sum = h->edge[b] + h->edge[b + 1];
+    h->centre[b] = isfinite(sum) ? sum / 2 : 0.5 * ((double)h->edge[b] + h->edge[b + 1]);
+  }
+  return WILLIS_OK;
+}
+
+static void histogram_release(struct histogram *h) {
+  willis_release(h->count);
+  willis_release(h->centre);
+}
+
+static inline int float_bin(const struct histogram *h, float v) {
+  int b = (int)((v - h->low) * h->bins_per_value);
+  b -= b >= FLOAT_BINS;
+  b -= v < h->edge[b];
+  b += (v >= h->edge[b + 1]) & (b != FLOAT_BINS - 1);
+  return b;
+}
+
+static void count_floats(struct histogram *h, const float *voxels, ptrdiff_t count) {
+#pragma omp parallel
+  {
+    ptrdiff_t mine[LANES][FLOAT_BINS] = {0};
+#pragma omp for schedule(static)
+    for (ptrdiff_t i = 0; i < count / LANES; i++)
+      for (int lane = 0; lane < LANES; lane++) mine[lane][float_bin(h, voxels[i * LANES + lane])]++;
+#pragma omp single nowait
+    for (ptrdiff_t i = count / LANES * LANES; i < count; i++) mine[0][float_bin(h, voxels[i])]++;
+#pragma omp critical(willis_otsu)
+    for (int lane = 0; lane < LANES; lane++)
+      for (int b = 0; b < FLOAT_BINS; b++) h->count[b] += mine[lane][b];
+  }
+}
+
+static void count_integers(struct histogram *h, const float *voxels, ptrdiff_t count,
+                           ptrdiff_t *lanes) {
+#pragma omp parallel
+  {
+#pragma omp for schedule(static)
+    for (int lane = 0; lane < LANES; lane++) {
+      ptrdiff_t *mine = lanes + lane * h->bins;
+      ptrdiff_t begin = count / LANES * lane;
+      ptrdiff_t end = lane == LANES - 1 ? count : begin + count / LANES;
+      for (ptrdiff_t i = begin; i < end; i++) mine[(ptrdiff_t)(voxels[i] - h->low)]++;
+    }
+#pragma omp for schedule(static)
+    for (ptrdiff_t b = 0; b < h->bins; b++)
+      for (int lane = 0; lane < LANES; lane++) h->count[b] += lanes[lane * h->bins + b];
+  }
+}
+
+/* The centre of the bin after which to cut: the first with the largest variance between classes.
+ * The sums run in scikit-image's order, from both ends. above[b]: mean of bins from b on. */
+static enum willis_status cut(const struct histogram *h, double *threshold,
+                              struct willis_error *err) {
+  double *above = willis_take(h->bins, sizeof *above);
+  if (!above) return willis_fail_memory(err, "class means", h->bins, sizeof *above);
+  double weight = 0, sum = 0, all = 0, best = -1;
+  for (ptrdiff_t b = h->bins - 1; b >= 0; b--) {
+    all += (double)h->count[b];
+    sum += (double)h->count[b] * h->centre[b];
+    above[b] = sum / all;
+  }
+  sum = 0;
+  for (ptrdiff_t b = 0; b < h->bins - 1; b++) {
+    weight += (double)h->count[b];
+    sum += (double)h->count[b] * h->centre[b];
+    double difference = sum / weight - above[b + 1];
+    double variance = weight * (all - weight) * (difference * difference);
+    if (variance > best) {
+      best = variance;
+      *threshold = h->centre[b];
+    }
+  }
+  willis_release(above);
+  return WILLIS_OK;
+}
+
+enum willis_status willis_volume_otsu(const struct willis_volume *volume, double *threshold,
+                                      struct willis_error *err) {
+  struct histogram h = {0};
+  ptrdiff_t *lanes = NULL;
+  ptrdiff_t count = willis_grid_count(&volume->grid);
+  float low, high;
+  enum willis_status status = willis_volume_check_finite(volume, "volume", err);
+  if (status) return status;
+  willis_volume_range(volume, &low, &high);
+  *threshold = low;
+  if (!(high > low)) return WILLIS_OK;
+
+  status = histogram_init(&h, low, high, volume->integral, err);
+  if (status) goto out;
+  if (h.one_bin_a_value) {
+    lanes = willis_take_zeroed(LANES * h.bins, sizeof *lanes);
+    if (!lanes) {
+      status = willis_fail_memory(err, "a histogram", LANES * h.bins, sizeof *lanes);
+      goto out;
+    }
+    count_integers(&h, volume->voxels, count, lanes);
+  } else
+    count_floats(&h, volume->voxels, count);
+  status = cut(&h, threshold, err);
+out:
+  willis_release(lanes);
+  histogram_release(&h);
+  return status;
+}
