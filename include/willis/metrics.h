@@ -12,12 +12,11 @@ WILLIS_BEGIN
   X(iou, "", "TP/(TP+FP+FN) on masks; NaN when both masks are empty")                              \
   X(dice, "", "2TP/(2TP+FP+FN) on masks; 1 when both masks are empty")                             \
   X(cldice, "",                                                                                    \
-    "harmonic mean of skeleton-in-mask fractions (Shit 2021), 3D thinning Lee 1994; 0 when one "   \
-    "mask is empty, NaN when both are")                                                            \
+    "harmonic mean of skeleton-in-mask fractions (Shit 2021), thinning: Lee 1994 in 3D; 0 when "   \
+    "one mask is empty, NaN when both are or a skeleton vanishes")                                 \
   X(hd95_mm, "mm",                                                                                 \
-    "larger of the two directed 95th percentiles (linear) of distances from border voxel to "      \
-    "border "                                                                                      \
-    "voxel (6 neighbours); NaN when a mask is empty")                                              \
+    "larger of the two directed 95th percentiles (linear) of distances from border voxels (6 "     \
+    "neighbours) to border voxels; NaN when a mask is empty")                                      \
   X(assd_mm, "mm",                                                                                 \
     "mean distance of both masks' border voxels to the other's; NaN when a mask is empty")         \
   X(accuracy, "", "(TP+TN)/all voxels, on masks")                                                  \

@@ -13,20 +13,26 @@
 #include <math.h>
 #include <string.h>
 
-/* The fraction of the skeleton of `of` that lies in `in`; NaN for an empty mask. */
-static enum willis_status skeleton_inside(const unsigned char *of, const unsigned char *in,
-                                          const struct willis_grid *grid, double *fraction,
-                                          struct willis_error *err) {
-  ptrdiff_t count = willis_grid_count(grid), all = 0, inside = 0;
-  unsigned char *skeleton = willis_take(count, 1);
-  if (!skeleton) return willis_fail_memory(err, "a skeleton", count, 1);
-  memcpy(skeleton, of, (size_t)count);
+struct skeleton_count {
+  ptrdiff_t mask;     /* voxels of the mask */
+  ptrdiff_t skeleton; /* of its skeleton */
+  ptrdiff_t inside;   /* of the skeleton within the other mask */
+};
+
+static enum willis_status count_skeleton(const unsigned char *mask, const unsigned char *other,
+                                         const struct willis_grid *grid,
+                                         struct skeleton_count *count, struct willis_error *err) {
+  ptrdiff_t voxels = willis_grid_count(grid);
+  *count = (struct skeleton_count){0};
+  unsigned char *skeleton = willis_take(voxels, 1);
+  if (!skeleton) return willis_fail_memory(err, "a skeleton", voxels, 1);
+  memcpy(skeleton, mask, (size_t)voxels);
   enum willis_status status = willis_mask_thin(skeleton, grid->size, err);
-  for (ptrdiff_t v = 0; v < count; v++) {
-    all += skeleton[v];
-    inside += skeleton[v] & in[v];
+  for (ptrdiff_t v = 0; v < voxels; v++) {
+    count->mask += mask[v];
+    count->skeleton += skeleton[v];
+    count->inside += skeleton[v] & other[v];
   }
-  *fraction = all > 0 ? (double)inside / (double)all : NAN;
   willis_release(skeleton);
   return status;
 }
@@ -35,15 +41,19 @@ enum willis_status willis_scores_centerline(const unsigned char *prediction,
                                             const unsigned char *truth,
                                             const struct willis_grid *grid, double *cldice,
                                             struct willis_error *err) {
-  double precision, sensitivity;
+  struct skeleton_count p, t;
   *cldice = NAN;
-  enum willis_status status = skeleton_inside(prediction, truth, grid, &precision, err);
+  enum willis_status status = count_skeleton(prediction, truth, grid, &p, err);
   if (status != WILLIS_OK) return status;
-  status = skeleton_inside(truth, prediction, grid, &sensitivity, err);
+  status = count_skeleton(truth, prediction, grid, &t, err);
   if (status != WILLIS_OK) return status;
-  if (isnan(precision) && isnan(sensitivity)) return WILLIS_OK;
-  /* With one mask empty nothing was found: the worst score, not an absent one. */
-  double sum = precision + sensitivity;
-  *cldice = sum > 0 ? 2 * precision * sensitivity / sum : 0;
+  if ((p.mask == 0) != (t.mask == 0)) {
+    *cldice = 0; /* nothing was found, or nothing was there: the worst score, not an absent one */
+  } else if (p.skeleton > 0 && t.skeleton > 0) {
+    double precision = (double)p.inside / (double)p.skeleton;
+    double sensitivity = (double)t.inside / (double)t.skeleton;
+    double sum = precision + sensitivity;
+    *cldice = sum > 0 ? 2 * precision * sensitivity / sum : 0;
+  }
   return WILLIS_OK;
 }

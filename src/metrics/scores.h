@@ -19,7 +19,8 @@ WILLIS_CHECKED enum willis_status willis_scores_distance(const unsigned char *pr
                                                          const struct willis_grid *grid,
                                                          double *hd95_mm, double *assd_mm,
                                                          struct willis_error *err);
-/* clDice. NaN when both masks are empty, 0 when one is. OUT_OF_MEMORY. */
+/* clDice. 0 when one mask is empty; NaN when both are or when thinning leaves nothing of one.
+ * OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status
 willis_scores_centerline(const unsigned char *prediction, const unsigned char *truth,
                          const struct willis_grid *grid, double *cldice, struct willis_error *err);

@@ -32,6 +32,7 @@ struct thinning {
   struct tables tables;
   unsigned char *padded; /* the mask with one voxel of nothing around it */
   ptrdiff_t step[3];     /* of the padded mask */
+  int sides;             /* 6, or 4 for a single slice, which is thinned as a picture */
   ptrdiff_t *voxel;      /* what is left, in order */
   ptrdiff_t voxel_count;
   ptrdiff_t *candidate;
@@ -143,7 +144,7 @@ static void thin(struct thinning *t) {
   const ptrdiff_t side[SIDES] = {-t->step[1], t->step[1], 1, -1, t->step[2], -t->step[2]};
   for (bool removed = true; removed;) {
     removed = false;
-    for (int s = 0; s < SIDES; s++)
+    for (int s = 0; s < t->sides; s++)
       if (thin_side(t, side[s])) removed = true;
     ptrdiff_t left = 0;
     for (ptrdiff_t i = 0; i < t->voxel_count; i++)
@@ -168,7 +169,7 @@ static void copy(struct thinning *t, unsigned char *mask, const ptrdiff_t size[3
 enum willis_status willis_mask_thin(unsigned char *mask, const ptrdiff_t size[3],
                                     struct willis_error *err) {
   enum willis_status status = WILLIS_OK;
-  struct thinning t = {.step = {1, size[0] + 2, 0}};
+  struct thinning t = {.step = {1, size[0] + 2, 0}, .sides = size[2] == 1 ? 4 : SIDES};
   ptrdiff_t padded_count = 0;
   if (!willis_multiply(size[0] + 2, size[1] + 2, &t.step[2]) ||
       !willis_multiply(t.step[2], size[2] + 2, &padded_count))
