@@ -1,5 +1,13 @@
-/* Operators between volumes and projection stacks (M4, M5). All are the same to the last bit for
- * any number of threads. Parallel beams; a cone beam returns UNSUPPORTED. */
+/* Operators between volumes and projection stacks (M4, M5).
+ *
+ * Volumes are cubic, isotropic, along LPS (n³ voxels); anything else is GEOMETRY. Views may be of
+ * any direction, detector size, pixel spacing and principal point; those that turn about z with the
+ * volume's own slices as rows (willis_view_parallel) are fast. Cone beams are UNSUPPORTED so far.
+ * The cube turns with the view, as scipy.ndimage.rotate(reshape=False) turns it: a ray has n
+ * samples, one voxel apart, about the volume's centre, and what lies deeper or nearer does not
+ * count; a view does not see a voxel whose centre falls outside the detector's pixel centres or
+ * outside those n samples. Every result is the same to the last bit for any number of threads; with
+ * and without AVX2 it is the same within float32 rounding. Values are expected to be finite. */
 #ifndef WILLIS_PROJECTOR_H
 #define WILLIS_PROJECTOR_H
 
@@ -13,7 +21,7 @@ WILLIS_BEGIN
 WILLIS_API WILLIS_CHECKED enum willis_status willis_project(const struct willis_volume *volume,
                                                             struct willis_projections *stack,
                                                             struct willis_error *err);
-/* The exact transpose of willis_project() in SUM mode: adds Aᵀ·pixels into a zeroed volume. */
+/* The exact transpose of willis_project() in SUM mode: volume = Aᵀ·pixels on volume->grid. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_project_adjoint(const struct willis_projections *stack, struct willis_volume *volume,
                        struct willis_error *err);
@@ -23,6 +31,13 @@ willis_project_adjoint(const struct willis_projections *stack, struct willis_vol
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_backproject(const struct willis_projections *stack, struct willis_volume *volume,
                    struct willis_error *err);
+/* The same for some views (`view[view_count]`, numbers in the stack; null: all) and the slices
+ * begin ≤ k < end of the grid, into voxels[(end−begin)·n·n]: so a head's 90 images serve every
+ * choice of views, and a volume can be made a slab at a time. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_backproject_slab(const struct willis_projections *stack, const ptrdiff_t *view,
+                        ptrdiff_t view_count, const struct willis_grid *grid, ptrdiff_t begin,
+                        ptrdiff_t end, float *voxels, struct willis_error *err);
 /* The exact transpose of willis_backproject(). Overwrites the pixels. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_backproject_adjoint(const struct willis_volume *volume, struct willis_projections *stack,
@@ -32,9 +47,10 @@ willis_backproject_adjoint(const struct willis_volume *volume, struct willis_pro
 WILLIS_API WILLIS_CHECKED enum willis_status willis_hull(const struct willis_projections *stack,
                                                          struct willis_volume *volume,
                                                          struct willis_error *err);
-/* The grid a reconstruction goes to when the user names none: the stored grid, else the cube every
- * view sees. n > 0 asks for n³ voxels, spacing_mm > 0 for that spacing, centred on the isocenter.
- */
+/* The grid a reconstruction goes to when the user names none (n and spacing_mm 0): the stored grid
+ * (made cubic), else the largest cube around the isocenter that every view sees, at the finest
+ * pixel spacing. n > 0 asks for n³ voxels and spacing_mm > 0 for that spacing, centred on the
+ * isocenter; with only one of them the edge of the default cube stays. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_projections_output_grid(const struct willis_projections *stack, ptrdiff_t n,
                                double spacing_mm, struct willis_grid *grid,
