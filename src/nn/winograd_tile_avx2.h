@@ -1,0 +1,150 @@
+/* Tiles of a channels-last tensor into the transformed domain, GROUP channels at a time. */
+#ifndef WILLIS_NN_WINOGRAD_TILE_AVX2_H
+#define WILLIS_NN_WINOGRAD_TILE_AVX2_H
+
+#include "nn/winograd_avx2.h"
+
+#include "nn/conv3d_avx2.h"
+
+#include <string.h>
+
+/* A tensor to read tiles from; planes that it does not hold and voxels outside the volume are 0. */
+struct tile_source {
+  struct willis_conv3d_planes planes;
+  ptrdiff_t height, width, channels;
+};
+
+/* Tiles of the planes [begin, end): layers along z, in a layer rows along y and columns along x. */
+struct tile_grid {
+  ptrdiff_t begin, end, layers, rows, columns;
+};
+
+WINOGRAD_INLINE struct tile_grid tile_grid_of(struct willis_extent e, ptrdiff_t begin,
+                                              ptrdiff_t end) {
+  return (struct tile_grid){begin, end, (end - begin + TILE - 1) / TILE,
+                            (e.height + TILE - 1) / TILE, (e.width + TILE - 1) / TILE};
+}
+
+/* `count` pixels, some of them perhaps outside, of a source with a scatter into `to`. */
+WINOGRAD_INLINE void tile_scattered_row(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y,
+                                        ptrdiff_t x, ptrdiff_t channel, int count, float *to) {
+  const struct willis_conv3d_scatter *scatter = s->planes.scatter;
+  ptrdiff_t plane = z - s->planes.begin, channels = s->channels;
+  const float *a = s->planes.data + (plane * s->height + y) * s->width * channels + channel;
+  ptrdiff_t pooled = ((plane >> 1) * (s->height >> 1) + (y >> 1)) * (s->width >> 1) * channels;
+  int position = (int)((z & 1) * 4 + (y & 1) * 2);
+  for (int half = 0; half < GROUP; half += 8) {
+    __m256 level = _mm256_loadu_ps(scatter->level + channel + half);
+    __m256 slope = _mm256_loadu_ps(scatter->slope + channel + half);
+    for (int i = 0; i < count; i++) {
+      ptrdiff_t at = x + i, window = pooled + (at >> 1) * channels + channel + half;
+      __m256 value = _mm256_setzero_ps();
+      if (at >= 0 && at < s->width) {
+        __m128i bytes = _mm_loadl_epi64((const __m128i *)(scatter->argmax + window));
+        __m256i chosen = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(bytes),
+                                            _mm256_set1_epi32(position + (int)(at & 1)));
+        value = _mm256_fmadd_ps(slope, _mm256_loadu_ps(a + at * channels + half), level);
+        value = _mm256_add_ps(value, _mm256_and_ps(_mm256_castsi256_ps(chosen),
+                                                   _mm256_loadu_ps(scatter->d_pooled + window)));
+      }
+      _mm256_store_ps(to + i * GROUP + half, value);
+    }
+  }
+}
+
+/* `count` pixels of GROUP channels from (z, y, x) on, some of them perhaps outside. Gives their
+ * address and sets the stride between pixels; null for a row of zeros. `spare` has room for them.
+ */
+WINOGRAD_INLINE const float *tile_row(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y,
+                                      ptrdiff_t x, ptrdiff_t channel, int count, float *spare,
+                                      ptrdiff_t *stride) {
+  if (z < s->planes.begin || z >= s->planes.end || y < 0 || y >= s->height) return NULL;
+  *stride = GROUP;
+  if (s->planes.scatter) {
+    tile_scattered_row(s, z, y, x, channel, count, spare);
+    return spare;
+  }
+  const float *row =
+      s->planes.data + ((z - s->planes.begin) * s->height + y) * s->width * s->channels + channel;
+  if (x >= 0 && x + count <= s->width) {
+    *stride = s->channels;
+    return row + x * s->channels;
+  }
+  memset(spare, 0, sizeof(float) * (size_t)count * GROUP);
+  for (int i = 0; i < count; i++)
+    if (x + i >= 0 && x + i < s->width)
+      memcpy(spare + i * GROUP, row + (x + i) * s->channels, sizeof(float) * GROUP);
+  return spare;
+}
+
+/* Bᵀ in three dimensions on the patch whose first voxel is (z, y, x): frequency f of channel c goes
+ * to to[f·frequency_stride + c]. */
+WINOGRAD_INLINE void tile_input(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y, ptrdiff_t x,
+                                ptrdiff_t channel, float *to, ptrdiff_t frequency_stride) {
+  enum { LINE = PATCH * GROUP, PLANE = PATCH * LINE };
+  _Alignas(64) float t[PATCH * PLANE], spare[LINE];
+  for (int i = 0; i < PATCH; i++) {
+    bool empty = true;
+    for (int j = 0; j < PATCH; j++) {
+      float *line = t + i * PLANE + j * LINE;
+      ptrdiff_t stride = 0;
+      const float *row = tile_row(s, z + i, y + j, x, channel, PATCH, spare, &stride);
+      if (row) {
+        winograd_input_pass(row, stride, line, GROUP);
+        empty = false;
+      } else {
+        memset(line, 0, sizeof(float) * LINE);
+      }
+    }
+    for (int k = 0; k < PATCH && !empty; k++) {
+      float *column = t + i * PLANE + k * GROUP;
+      winograd_input_pass(column, LINE, column, LINE);
+    }
+  }
+  for (int k = 0; k < PATCH * PATCH; k++)
+    winograd_input_pass(t + k * GROUP, PLANE, to + k * frequency_stride,
+                        PATCH * PATCH * frequency_stride);
+}
+
+/* A in three dimensions on the 4×4×4 tile at (z, y, x), laid out as by tile_input(). */
+WINOGRAD_INLINE void tile_gradient(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y,
+                                   ptrdiff_t x, ptrdiff_t channel, float *to,
+                                   ptrdiff_t frequency_stride) {
+  enum { LINE = PATCH * GROUP, PLANE = PATCH * LINE };
+  _Alignas(64) float t[TILE * PLANE], lines[TILE * LINE], spare[TILE * GROUP];
+  for (int i = 0; i < TILE; i++) {
+    for (int j = 0; j < TILE; j++) {
+      ptrdiff_t stride = 0;
+      const float *row = tile_row(s, z + i, y + j, x, channel, TILE, spare, &stride);
+      if (row)
+        winograd_gradient_pass(row, stride, lines + j * LINE, GROUP);
+      else
+        memset(lines + j * LINE, 0, sizeof(float) * LINE);
+    }
+    for (int k = 0; k < PATCH; k++)
+      winograd_gradient_pass(lines + k * GROUP, LINE, t + i * PLANE + k * GROUP, LINE);
+  }
+  for (int k = 0; k < PATCH * PATCH; k++)
+    winograd_gradient_pass(t + k * GROUP, PLANE, to + k * frequency_stride,
+                           PATCH * PATCH * frequency_stride);
+}
+
+/* Aᵀ in three dimensions: 4×4×4 pixels of GROUP channels, to[((z·4 + y)·4 + x)·GROUP + c]. */
+WINOGRAD_INLINE void tile_output(const float *from, ptrdiff_t frequency_stride, float *to) {
+  enum { LINE = PATCH * GROUP, PLANE = PATCH * LINE };
+  _Alignas(64) float t[TILE * PLANE], lines[TILE * LINE];
+  for (int k = 0; k < PATCH * PATCH; k++)
+    winograd_output_pass(from + k * frequency_stride, PATCH * PATCH * frequency_stride,
+                         t + k * GROUP, PLANE);
+  for (int i = 0; i < TILE; i++) {
+    for (int k = 0; k < PATCH; k++)
+      winograd_output_pass(t + i * PLANE + k * GROUP, LINE, lines + k * GROUP, LINE);
+    for (int j = 0; j < TILE; j++)
+      winograd_output_pass(lines + j * LINE, GROUP, to + (i * TILE + j) * TILE * GROUP, GROUP);
+  }
+}
+
+/* Floats of scratch that the weight gradient needs, for any number of threads. */
+ptrdiff_t willis_conv3d_weight_scratch_count(const struct willis_conv3d_shape *shape);
+
+#endif
