@@ -3,6 +3,7 @@
 
 /* clang-format off */
 #define COMMAND_LIST(X) \
+  X(render) \
   /* end of the list */
 /* clang-format on */
 

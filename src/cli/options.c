@@ -58,8 +58,9 @@ const struct option_row common_rows[] = {
 /* ---- messages ---- */
 
 int print_error(const char *subject, const struct willis_error *err) {
+  bool named = !subject || !strncmp(err->message, subject, strlen(subject));
   progress_bar_clear();
-  fprintf(stderr, "willis: %s%s%s\n", subject ? subject : "", subject ? ": " : "", err->message);
+  fprintf(stderr, "willis: %s%s%s\n", named ? "" : subject, named ? "" : ": ", err->message);
   return 1;
 }
 

@@ -68,7 +68,8 @@ struct command {
   int (*run)(const struct call *call);
 };
 
-/* One line on stderr: "willis: FILE: what…". `subject` may be null. Returns 1. */
+/* One line on stderr: "willis: SUBJECT: what…". `subject` may be null; it is not said twice when
+ * the message begins with it. Returns 1. */
 int print_error(const char *subject, const struct willis_error *err);
 /* One line on stderr, then where help is. Returns 2. `command` may be null. */
 int print_usage_error(const struct command *command, const char *format, ...) WILLIS_PRINTF(2, 3);

@@ -36,5 +36,5 @@ done
 [ "$(code_of "$willis")" = 2 ] || fail "no command at all"
 [ "$(code_of "$willis" --help)" = 0 ] || fail "--help"
 [ "$(code_of "$willis" help no-such-command)" = 2 ] || fail "help no-such-command"
-echo "$bash_words" | sh -n || fail "bash completion does not parse"
+echo "$bash_words" | bash -n || fail "bash completion does not parse"
 exit $bad
