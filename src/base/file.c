@@ -200,6 +200,20 @@ enum willis_status willis_gunzip(const unsigned char *bytes, size_t size, size_t
   return status;
 }
 
+size_t willis_gunzip_head(const unsigned char *bytes, size_t size, unsigned char *out,
+                          size_t want) {
+  z_stream z = {0};
+  if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) return 0;
+  z.next_in = (unsigned char *)(uintptr_t)bytes;
+  z.avail_in = (uInt)smaller(size, PIECE);
+  z.next_out = out;
+  z.avail_out = (uInt)smaller(want, PIECE);
+  (void)inflate(&z, Z_SYNC_FLUSH);
+  size_t got = smaller(want, PIECE) - z.avail_out;
+  inflateEnd(&z);
+  return got;
+}
+
 enum willis_status willis_file_read_expanded(const char *path, size_t file_limit, size_t limit,
                                              unsigned char **bytes, size_t *size,
                                              struct willis_error *err) {

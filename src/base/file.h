@@ -41,6 +41,9 @@ bool willis_is_gzip(const unsigned char *bytes, size_t size);
 WILLIS_CHECKED enum willis_status willis_gunzip(const unsigned char *bytes, size_t size,
                                                 size_t limit, unsigned char **out, size_t *out_size,
                                                 struct willis_error *err);
+/* The first bytes of what a gzip stream holds, at most `want`, for a look at a header before its
+ * claims are believed. Returns how many; 0 when the stream is broken at once. */
+size_t willis_gunzip_head(const unsigned char *bytes, size_t size, unsigned char *out, size_t want);
 /* willis_file_read(), then willis_gunzip() if it is gzip. */
 WILLIS_CHECKED enum willis_status willis_file_read_expanded(const char *path, size_t file_limit,
                                                             size_t limit, unsigned char **bytes,
