@@ -8,7 +8,7 @@
 #include <float.h>
 
 /* Tables of the kernels hold offsets within a slice in 32 bits. */
-enum { LARGEST_EDGE = 32768 };
+enum { LARGEST_EDGE = 8192 };
 
 static enum willis_status check(const struct willis_projections *stack,
                                 const struct willis_grid *grid, struct willis_error *err) {
