@@ -27,12 +27,16 @@ const char *willis_status_meaning(enum willis_status status) {
   return i < sizeof meanings / sizeof *meanings ? meanings[i] : "not a status of Willis";
 }
 
-/* Text from files ends up in messages: a terminal must not obey it. */
+/* Text from files ends up in messages: a terminal must not obey it. C2 80 to C2 9F are the control
+ * characters U+0080 to U+009F in UTF-8. */
 static void copy_escaped(char *to, size_t size, const char *from) {
   size_t n = 0;
-  for (; *from; from++) {
-    unsigned char c = (unsigned char)*from;
+  unsigned char last = 0;
+  for (; *from; last = (unsigned char)*from++) {
+    unsigned char c = (unsigned char)*from, next = (unsigned char)from[1];
     bool plain = c >= 0x20 && c != 0x7f;
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0) plain = false;
+    if (last == 0xc2 && c >= 0x80 && c < 0xa0) plain = false;
     if (n + (plain ? 1 : 4) >= size) break;
     if (plain)
       to[n++] = (char)c;

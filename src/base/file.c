@@ -24,14 +24,19 @@ enum { PIECE = 1 << 18 };
 static int system_open_read(const char *path) {
   return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
+/* As mkstemp(), but the kernel applies the umask as it does for any new file; asking for the umask
+ * from here would change it for a moment for all threads. */
 static int system_make_temporary(char *template_path) {
-  int fd = mkostemp(template_path, O_CLOEXEC);
-  if (fd >= 0) {
-    mode_t mask = umask(0);
-    umask(mask);
-    (void)fchmod(fd, 0666 & ~mask);
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+  char *mark = template_path + strlen(template_path) - 6;
+  for (int attempt = 0; attempt < 100; attempt++) {
+    unsigned char random[6];
+    if (getentropy(random, sizeof random)) return -1;
+    for (int i = 0; i < 6; i++) mark[i] = letters[random[i] % 32];
+    int fd = open(template_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) return fd;
   }
-  return fd;
+  return -1;
 }
 static int system_rename_new(const char *from, const char *to) {
   /* link fails when `to` exists, atomically; file systems without links get the check that
@@ -54,7 +59,8 @@ static int system_sync_folder(const char *path_inside) {
   if (n >= (int)sizeof folder) return -1;
   snprintf(folder, sizeof folder, "%.*s", n, slash ? path_inside : ".");
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -1;
+  if (fd < 0)
+    return errno == EACCES ? 0 : -1; /* may be written, but not read: nothing to be done */
   int result = fsync(fd);
   /* Some file systems cannot sync a folder; that is not a failure to write. */
   if (result && (errno == EINVAL || errno == ENOTSUP)) result = 0;
@@ -251,7 +257,8 @@ enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzi
   w->to_stdout = strcmp(path, "-") == 0;
   const char *slash = strrchr(path, '/');
   int folder = slash ? (int)(slash - path) + 1 : 0;
-  int n = snprintf(w->temporary, sizeof w->temporary, "%.*s.%s.XXXXXX", folder, path,
+  /* Cut, so that the longest name there is leaves room for the ending. */
+  int n = snprintf(w->temporary, sizeof w->temporary, "%.*s.%.200s.XXXXXX", folder, path,
                    slash ? slash + 1 : path);
   if (n < 0 || n >= (int)sizeof w->temporary ||
       snprintf(w->path, sizeof w->path, "%s", path) >= (int)sizeof w->path) {
@@ -333,11 +340,14 @@ enum willis_status willis_writer_put(struct willis_writer *w, const void *bytes,
 }
 
 static enum willis_status place(struct willis_writer *w, struct willis_error *err) {
-  if (io->sync(w->fd) && !(errno == EINVAL || errno == ENOTSUP))
+  int unsynced;
+  do unsynced = io->sync(w->fd);
+  while (unsynced && errno == EINTR);
+  if (unsynced && !(errno == EINVAL || errno == ENOTSUP))
     return willis_fail(err, WILLIS_IO, "%s: cannot sync: %s", w->path, strerror(errno));
   int fd = w->fd;
   w->fd = -1;
-  if (io->close(fd))
+  if (io->close(fd) && errno != EINTR) /* interrupted or not, Linux has closed it */
     return willis_fail(err, WILLIS_IO, "%s: cannot close: %s", w->path, strerror(errno));
   int (*move)(const char *, const char *) = w->overwrite ? io->rename : io->rename_new;
   if (move(w->temporary, w->path)) {

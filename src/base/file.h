@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Same meaning and errno as the POSIX calls. `make_temporary` is mkstemp without the template's
- * fixed mode; `rename_new` fails with EEXIST when `to` exists. */
+/* Same meaning and errno as the POSIX calls. `make_temporary` is mkstemp with the mode of any new
+ * file; `rename_new` fails with EEXIST when `to` exists. */
 struct willis_io_table {
   int (*open_read)(const char *path);
   ssize_t (*read)(int fd, void *buffer, size_t bytes);
@@ -59,7 +59,9 @@ WILLIS_CHECKED enum willis_status willis_writer_open(const char *path, bool over
                                                      struct willis_error *err);
 WILLIS_CHECKED enum willis_status willis_writer_put(struct willis_writer *writer, const void *bytes,
                                                     size_t size, struct willis_error *err);
-/* Makes the file appear. Frees the writer, whatever happens; on failure nothing is left behind. */
+/* Makes the file appear. Frees the writer, whatever happens; on failure nothing is left behind and
+ * the old file stays, but for one case, which the message names: the file is complete and in place
+ * and only its folder could not be synced. */
 WILLIS_CHECKED enum willis_status willis_writer_commit(struct willis_writer *writer,
                                                        struct willis_error *err);
 /* Throws the temporary away and frees the writer. Null is fine. */
