@@ -3,7 +3,13 @@
 
 /* clang-format off */
 #define COMMAND_LIST(X) \
+  X(voxelize) \
+  X(resample) \
+  X(segment) \
   X(render) \
+  X(train) \
+  X(reconstruct) \
+  X(phantom) \
   /* end of the list */
 /* clang-format on */
 
