@@ -1,0 +1,47 @@
+/* What a network tells the rest of the room about itself. A new network is a file with one such
+ * table and a line in willis_architectures[] (network.c). */
+#ifndef WILLIS_NN_ARCHITECTURE_H
+#define WILLIS_NN_ARCHITECTURE_H
+
+#include "base/memory.h"
+#include "nn/block.h"
+#include "nn/tensor.h"
+
+#include <stdbool.h>
+
+enum willis_layer_kind { WILLIS_LAYER_CONV3D, WILLIS_LAYER_CONV_TRANSPOSE3D };
+
+/* A convolution and what follows it. Tensors are called <name>.conv.weight or <name>.deconv.weight
+ * and so on, and <name>.bn.weight … when it is normalised (M7). */
+struct willis_layer {
+  const char *name;
+  enum willis_layer_kind kind;
+  int inputs, outputs;
+  bool normalised;
+};
+
+/* Batch statistics of one normalised layer after a forward pass in training. */
+struct willis_batch_statistics {
+  ptrdiff_t count; /* voxels */
+  const double *mean, *variance;
+};
+
+struct willis_architecture {
+  const char *name;
+  const struct willis_layer *layer;
+  int layer_count;
+  ptrdiff_t multiple; /* edges of its input are multiples of this */
+  size_t plan_bytes;  /* of the struct that the methods get as `plan` */
+  /* Takes every buffer of a forward (and, training, backward) pass from the arena, which may only
+   * count. */
+  void (*plan)(void *plan, struct willis_extent extent, bool training, struct willis_arena *arena);
+  /* p[layer] and gradient[layer]: [layer_count]. x and logit: [extent], one channel. */
+  void (*forward)(void *plan, const struct willis_block_parameters *p, const float *x,
+                  float *logit);
+  /* Overwrites d_logit and the gradients. */
+  void (*backward)(void *plan, const struct willis_block_parameters *p, const float *x,
+                   float *d_logit, const struct willis_block_parameters *gradient);
+  struct willis_batch_statistics (*statistics)(const void *plan, int layer);
+};
+
+#endif

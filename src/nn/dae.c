@@ -1,0 +1,96 @@
+/* The denoising autoencoder of the paper, 1→32→64→128 channels down and 128→64→32→1 up (M7). Only
+ * how the parts join: each part knows its own arithmetic. */
+#include "nn/dae.h"
+
+#include "nn/decoder.h"
+#include "nn/encoder_block.h"
+
+enum { ENCODERS = 3, LAYERS = ENCODERS + WILLIS_DECODER_BLOCKS };
+
+static const struct willis_layer layers[LAYERS] = {
+    {"enc1", WILLIS_LAYER_CONV3D, 1, 32, true},
+    {"enc2", WILLIS_LAYER_CONV3D, 32, 64, true},
+    {"enc3", WILLIS_LAYER_CONV3D, 64, 128, true},
+    {"dec1", WILLIS_LAYER_CONV_TRANSPOSE3D, 128, 64, true},
+    {"dec2", WILLIS_LAYER_CONV_TRANSPOSE3D, 64, 32, true},
+    {"dec3", WILLIS_LAYER_CONV_TRANSPOSE3D, 32, 1, false},
+};
+
+struct dae_plan {
+  struct willis_encoder_block encoder[ENCODERS];
+  struct willis_decoder decoder;
+  float *activation[ENCODERS];   /* what encoder e puts out */
+  float *d_activation[ENCODERS]; /* its gradient */
+};
+
+static void dae_plan(void *plan, struct willis_extent extent, bool training,
+                     struct willis_arena *arena) {
+  struct dae_plan *dae = plan;
+  *dae = (struct dae_plan){0};
+  for (int e = 0; e < ENCODERS; e++) {
+    struct willis_conv3d_shape shape = {extent, layers[e].inputs, layers[e].outputs};
+    willis_encoder_block_plan(&dae->encoder[e], &shape, training, arena);
+    extent = willis_extent_half(extent);
+    ptrdiff_t count = willis_extent_count(extent) * layers[e].outputs;
+    dae->activation[e] = willis_arena_take(arena, count, sizeof(float));
+    if (training) dae->d_activation[e] = willis_arena_take(arena, count, sizeof(float));
+  }
+  int width[WILLIS_DECODER_BLOCKS];
+  for (int b = 0; b < WILLIS_DECODER_BLOCKS; b++) width[b] = layers[ENCODERS + b].inputs;
+  willis_decoder_plan(&dae->decoder, extent, width, training, arena);
+  /* One part works at a time: they share their scratch memory. */
+  size_t mark = arena->used;
+  for (int e = 0; e < ENCODERS; e++) {
+    willis_encoder_block_plan_scratch(&dae->encoder[e], arena);
+    willis_arena_rewind(arena, mark);
+  }
+  willis_decoder_plan_scratch(&dae->decoder, arena);
+  willis_arena_rewind(arena, mark);
+}
+
+static void dae_forward(void *plan, const struct willis_block_parameters *p, const float *x,
+                        float *logit) {
+  struct dae_plan *dae = plan;
+  for (int e = 0; e < ENCODERS; e++) {
+    willis_encoder_block_forward(&dae->encoder[e], &p[e], x, dae->activation[e]);
+    x = dae->activation[e];
+  }
+  willis_decoder_forward(&dae->decoder, p + ENCODERS, x, logit);
+}
+
+static void dae_backward(void *plan, const struct willis_block_parameters *p, const float *x,
+                         float *d_logit, const struct willis_block_parameters *gradient) {
+  struct dae_plan *dae = plan;
+  const int last = ENCODERS - 1;
+  willis_decoder_backward(&dae->decoder, p + ENCODERS, dae->activation[last], d_logit,
+                          gradient + ENCODERS, dae->d_activation[last]);
+  for (int e = last; e >= 0; e--)
+    willis_encoder_block_backward(&dae->encoder[e], &p[e], e > 0 ? dae->activation[e - 1] : x,
+                                  dae->activation[e], dae->d_activation[e], &gradient[e],
+                                  e > 0 ? dae->d_activation[e - 1] : NULL);
+}
+
+static struct willis_batch_statistics dae_statistics(const void *plan, int layer) {
+  const struct dae_plan *dae = plan;
+  if (layer < ENCODERS) {
+    const struct willis_encoder_block *block = &dae->encoder[layer];
+    return (struct willis_batch_statistics){willis_extent_count(block->shape.extent), block->mean,
+                                            block->variance};
+  }
+  const struct willis_decoder *decoder = &dae->decoder;
+  int b = layer - ENCODERS;
+  ptrdiff_t count = willis_extent_count(decoder->shape[b].extent) * WILLIS_CONV_TRANSPOSE3D_TAPS;
+  return (struct willis_batch_statistics){count, decoder->mean[b], decoder->variance[b]};
+}
+
+const struct willis_architecture willis_dae = {
+    .name = "dae",
+    .layer = layers,
+    .layer_count = LAYERS,
+    .multiple = 8,
+    .plan_bytes = sizeof(struct dae_plan),
+    .plan = dae_plan,
+    .forward = dae_forward,
+    .backward = dae_backward,
+    .statistics = dae_statistics,
+};

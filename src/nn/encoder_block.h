@@ -1,0 +1,69 @@
+/* Encoder block: 3×3×3 convolution → batch normalisation → ReLU → 2×2×2 max pooling.
+ *
+ * x: [D][H][W][inputs] with even edges, y: [D/2][H/2][W/2][outputs]. Variants compute the same with
+ * less work or memory; willis_encoder_block_plan() takes the first of the table that this processor
+ * and the shape allow. Same bits for any number of threads. */
+#ifndef WILLIS_NN_ENCODER_BLOCK_H
+#define WILLIS_NN_ENCODER_BLOCK_H
+
+#include "base/memory.h"
+#include "nn/block.h"
+#include "nn/conv3d.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct willis_encoder_block;
+
+/* One way to compute it. Methods get only blocks that the same variant planned. */
+struct willis_encoder_block_variant {
+  const char *name;
+  unsigned features; /* enum willis_cpu_feature bits it needs */
+  bool (*fits)(const struct willis_conv3d_shape *shape);
+  /* Takes from the arena what lives from forward to backward. */
+  void (*plan)(struct willis_encoder_block *block, struct willis_arena *arena);
+  /* Takes what lives during one call; all parts of a network share this memory. */
+  void (*plan_scratch)(struct willis_encoder_block *block, struct willis_arena *arena);
+  void (*forward)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                  const float *x, float *y);
+  void (*backward)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                   const float *x, const float *y, float *d_y,
+                   const struct willis_block_parameters *gradient, float *d_x);
+};
+
+struct willis_encoder_block {
+  struct willis_conv3d_shape shape;
+  bool training;
+  const struct willis_encoder_block_variant *variant;
+  /* From forward to backward. */
+  double *mean, *variance; /* [outputs]; of the batch, or the running ones in inference */
+  float *raw;              /* the convolution's output */
+  uint8_t *argmax;         /* as in max_pool.h */
+  /* During a call. */
+  float *activation;   /* like raw */
+  float *d_activation; /* like raw */
+  void *scratch;
+};
+
+/* With a counting arena the pointers stay null and only the bytes are learned. */
+void willis_encoder_block_plan(struct willis_encoder_block *block,
+                               const struct willis_conv3d_shape *shape, bool training,
+                               struct willis_arena *arena);
+void willis_encoder_block_plan_scratch(struct willis_encoder_block *block,
+                                       struct willis_arena *arena);
+/* In training, batch statistics are left in block->mean and ->variance and the running ones are not
+ * touched. */
+void willis_encoder_block_forward(struct willis_encoder_block *block,
+                                  const struct willis_block_parameters *p, const float *x,
+                                  float *y);
+/* After a forward pass in training, with its x and y. Overwrites the gradient's arrays, d_x (null
+ * when nobody wants it), d_y, and what forward saved. */
+void willis_encoder_block_backward(struct willis_encoder_block *block,
+                                   const struct willis_block_parameters *p, const float *x,
+                                   const float *y, float *d_y,
+                                   const struct willis_block_parameters *gradient, float *d_x);
+
+/* The variants, for tests. */
+extern const struct willis_encoder_block_variant willis_encoder_block_plain;
+
+#endif

@@ -1,0 +1,120 @@
+/* A trained network on one volume, with running statistics. */
+#include "base/error.h"
+#include "nn/network.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Everything that one call allocates. */
+struct inference {
+  struct willis_extent extent; /* padded */
+  bool padded;
+  void *plan;
+  struct willis_block_parameters *blocks;
+  struct willis_arena arena;
+  float *x, *logit; /* [extent], only when padded */
+};
+
+static size_t fixed_bytes(const struct willis_architecture *a) {
+  return a->plan_bytes + (size_t)a->layer_count * sizeof(struct willis_block_parameters);
+}
+
+static void plan_buffers(const struct willis_architecture *a, struct inference *run,
+                         struct willis_arena *arena) {
+  a->plan(run->plan, run->extent, false, arena);
+  if (!run->padded) return;
+  run->x = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->x);
+  run->logit = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->logit);
+}
+
+static void inference_release(struct inference *run) {
+  willis_arena_release(&run->arena);
+  willis_release(run->blocks);
+  willis_release(run->plan);
+}
+
+/* Without an arena of its own: only *bytes is learned. */
+static enum willis_status inference_prepare(const struct willis_network *network,
+                                            const ptrdiff_t size[3], struct inference *run,
+                                            size_t *bytes, struct willis_error *err) {
+  const struct willis_architecture *a = network->architecture;
+  *run = (struct inference){0};
+  enum willis_status status = willis_network_extent(network, size, &run->extent, err);
+  if (status != WILLIS_OK) return status;
+  run->padded = run->extent.width != size[0] || run->extent.height != size[1] ||
+                run->extent.depth != size[2];
+  run->plan = willis_take(1, a->plan_bytes);
+  run->blocks = willis_take(a->layer_count, sizeof *run->blocks);
+  if (!run->plan || !run->blocks)
+    return willis_fail_memory(err, "a network's plan", 1, fixed_bytes(a));
+  struct willis_arena counting = {0};
+  plan_buffers(a, run, &counting);
+  *bytes = counting.peak;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_inference_bytes(const struct willis_network *network,
+                                          const ptrdiff_t size[3], size_t *bytes,
+                                          struct willis_error *err) {
+  struct inference run;
+  enum willis_status status = inference_prepare(network, size, &run, bytes, err);
+  if (status == WILLIS_OK) *bytes += fixed_bytes(network->architecture);
+  inference_release(&run);
+  return status;
+}
+
+/* The rows of a volume of `size` between itself and the padded one. */
+static void pad(const struct inference *run, const ptrdiff_t size[3], const float *x) {
+  const struct willis_extent e = run->extent;
+  memset(run->x, 0, (size_t)willis_extent_count(e) * sizeof *x);
+  for (ptrdiff_t z = 0; z < size[2]; z++)
+    for (ptrdiff_t y = 0; y < size[1]; y++)
+      memcpy(run->x + (z * e.height + y) * e.width, x + (z * size[1] + y) * size[0],
+             (size_t)size[0] * sizeof *x);
+}
+
+static void crop(const struct inference *run, const ptrdiff_t size[3], float *y) {
+  const struct willis_extent e = run->extent;
+  for (ptrdiff_t z = 0; z < size[2]; z++)
+    for (ptrdiff_t row = 0; row < size[1]; row++)
+      memcpy(y + (z * size[1] + row) * size[0], run->logit + (z * e.height + row) * e.width,
+             (size_t)size[0] * sizeof *y);
+}
+
+static ptrdiff_t finish(ptrdiff_t count, enum willis_network_output output, float *y) {
+  ptrdiff_t broken = 0;
+#pragma omp parallel for schedule(static) reduction(+ : broken)
+  for (ptrdiff_t i = 0; i < count; i++) {
+    broken += !isfinite(y[i]);
+    if (output == WILLIS_OUTPUT_PROBABILITY) y[i] = 1 / (1 + expf(-y[i]));
+  }
+  return broken;
+}
+
+enum willis_status willis_network_infer(const struct willis_network *network,
+                                        const ptrdiff_t size[3], const float *x,
+                                        enum willis_network_output output, float *y,
+                                        struct willis_error *err) {
+  const struct willis_architecture *a = network->architecture;
+  struct inference run;
+  size_t bytes = 0;
+  enum willis_status status = inference_prepare(network, size, &run, &bytes, err);
+  if (status != WILLIS_OK) goto out;
+  status = willis_arena_init(&run.arena, bytes, err);
+  if (status != WILLIS_OK) goto out;
+  plan_buffers(a, &run, &run.arena);
+  willis_network_blocks(network, network->parameters, network->statistics, run.blocks);
+  if (run.padded) {
+    pad(&run, size, x);
+    a->forward(run.plan, run.blocks, run.x, run.logit);
+    crop(&run, size, y);
+  } else
+    a->forward(run.plan, run.blocks, x, y);
+  ptrdiff_t broken = finish(size[0] * size[1] * size[2], output, y);
+  if (broken > 0)
+    status = willis_fail(err, WILLIS_NUMERIC,
+                         "network %s: %td voxels came out as NaN or infinity", a->name, broken);
+out:
+  inference_release(&run);
+  return status;
+}

@@ -1,0 +1,14 @@
+/* Binary focal loss on logits (M8; Lin et al. 2017), mean over voxels, with its gradient.
+ *
+ *   L = mean α_t · q^γ · BCE,  q = 1 − p_t = p(1−t) + (1−p)t,  α_t = αt + (1−α)(1−t),  p = σ(z) */
+#ifndef WILLIS_NN_LOSS_H
+#define WILLIS_NN_LOSS_H
+
+#include <stddef.h>
+
+/* Returns the loss; d_logit (may be null, may be logit) is its gradient. Targets in [0,1]. Summed
+ * in double over fixed chunks in order. */
+double willis_focal_loss_gradient(ptrdiff_t count, const float *logit, const float *target,
+                                  double alpha, double gamma, float *d_logit);
+
+#endif

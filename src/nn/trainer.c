@@ -1,0 +1,294 @@
+/* Training steps: forward with batch statistics, focal loss, backward, and, when every number is
+ * finite, Adam and the running statistics (M8, M9). */
+#include "base/error.h"
+#include "nn/adam.h"
+#include "nn/batch_norm.h"
+#include "nn/loss.h"
+#include "nn/network.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+struct willis_trainer {
+  struct willis_network *network;
+  struct willis_trainer_options options;
+  struct willis_extent extent;
+  uint64_t steps;
+  bool has_gradient; /* of a step whose update has not been made */
+  void *plan;
+  struct willis_arena arena;
+  /* In the arena: */
+  struct willis_block_parameters *blocks, *gradient_blocks; /* [layer_count] */
+  float *gradient, *moment1, *moment2;                      /* [parameter_count] */
+  float *logit;                                             /* [extent], then its gradient */
+};
+
+struct willis_trainer_options willis_trainer_defaults(void) {
+  return (struct willis_trainer_options){.alpha = 0.5,
+                                         .gamma = 0.2,
+                                         .learning_rate = 1e-3,
+                                         .beta1 = 0.9,
+                                         .beta2 = 0.999,
+                                         .epsilon = 1e-8};
+}
+
+static enum willis_status check_options(const struct willis_network *network,
+                                        const struct willis_trainer_options *o,
+                                        struct willis_extent *extent, struct willis_error *err) {
+  enum willis_status status = willis_network_extent(network, o->size, extent, err);
+  if (status != WILLIS_OK) return status;
+  if (extent->width != o->size[0] || extent->height != o->size[1] || extent->depth != o->size[2])
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "training takes edges that are multiples of %td, not %td×%td×%td",
+                       network->architecture->multiple, o->size[0], o->size[1], o->size[2]);
+  if (!(o->alpha >= 0 && o->alpha <= 1) || !(o->gamma >= 0 && isfinite(o->gamma)))
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "focal loss takes alpha in [0,1] and gamma >= 0, not %g and %g", o->alpha,
+                       o->gamma);
+  if (!(o->learning_rate >= 0 && isfinite(o->learning_rate)) || !(o->beta1 >= 0 && o->beta1 < 1) ||
+      !(o->beta2 >= 0 && o->beta2 < 1) || !(o->epsilon > 0))
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "Adam takes rate >= 0, betas in [0,1) and epsilon > 0, not %g, %g, %g, %g",
+                       o->learning_rate, o->beta1, o->beta2, o->epsilon);
+  return WILLIS_OK;
+}
+
+static void plan_buffers(struct willis_trainer *t, struct willis_arena *arena) {
+  const struct willis_architecture *a = t->network->architecture;
+  const ptrdiff_t parameters = t->network->parameter_count;
+  t->blocks = willis_arena_take(arena, a->layer_count, sizeof *t->blocks);
+  t->gradient_blocks = willis_arena_take(arena, a->layer_count, sizeof *t->gradient_blocks);
+  t->gradient = willis_arena_take(arena, parameters, sizeof *t->gradient);
+  t->moment1 = willis_arena_take(arena, parameters, sizeof *t->moment1);
+  t->moment2 = willis_arena_take(arena, parameters, sizeof *t->moment2);
+  t->logit = willis_arena_take(arena, willis_extent_count(t->extent), sizeof *t->logit);
+  a->plan(t->plan, t->extent, true, arena);
+}
+
+/* Everything but the arena, whose size is learned. */
+static enum willis_status trainer_prepare(struct willis_network *network,
+                                          const struct willis_trainer_options *options,
+                                          struct willis_trainer **trainer, size_t *bytes,
+                                          struct willis_error *err) {
+  const size_t plan_bytes = network->architecture->plan_bytes;
+  struct willis_trainer *t = NULL;
+  struct willis_extent extent;
+  enum willis_status status = check_options(network, options, &extent, err);
+  if (status != WILLIS_OK) return status;
+  t = willis_take_zeroed(1, sizeof *t);
+  if (!t) return willis_fail_memory(err, "a trainer", 1, sizeof *t);
+  *trainer = t;
+  t->network = network;
+  t->options = *options;
+  t->extent = extent;
+  t->plan = willis_take_zeroed(1, plan_bytes);
+  if (!t->plan) return willis_fail_memory(err, "a trainer's plan", 1, plan_bytes);
+  struct willis_arena counting = {0};
+  plan_buffers(t, &counting);
+  *bytes = counting.peak;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_training_bytes(const struct willis_network *network,
+                                         const struct willis_trainer_options *options,
+                                         size_t *bytes, struct willis_error *err) {
+  struct willis_trainer *t = NULL;
+  /* Planning reads the network and keeps the pointer only in a trainer that is gone below. */
+  enum willis_status status =
+      trainer_prepare((struct willis_network *)network, options, &t, bytes, err);
+  if (status == WILLIS_OK) *bytes += sizeof *t + network->architecture->plan_bytes;
+  willis_trainer_destroy(t);
+  return status;
+}
+
+enum willis_status willis_trainer_create(struct willis_network *network,
+                                         const struct willis_trainer_options *options,
+                                         struct willis_trainer **trainer,
+                                         struct willis_error *err) {
+  *trainer = NULL;
+  struct willis_trainer *t = NULL;
+  size_t bytes = 0;
+  enum willis_status status = trainer_prepare(network, options, &t, &bytes, err);
+  if (status != WILLIS_OK) goto out;
+  status = willis_arena_init(&t->arena, bytes, err);
+  if (status != WILLIS_OK) goto out;
+  plan_buffers(t, &t->arena);
+  willis_network_blocks(network, network->parameters, network->statistics, t->blocks);
+  willis_network_blocks(network, t->gradient, NULL, t->gradient_blocks);
+  memset(t->moment1, 0, (size_t)network->parameter_count * sizeof *t->moment1);
+  memset(t->moment2, 0, (size_t)network->parameter_count * sizeof *t->moment2);
+  *trainer = t;
+  t = NULL;
+out:
+  willis_trainer_destroy(t);
+  return status;
+}
+
+void willis_trainer_destroy(struct willis_trainer *trainer) {
+  if (!trainer) return;
+  willis_arena_release(&trainer->arena);
+  willis_release(trainer->plan);
+  willis_release(trainer);
+}
+
+static bool all_finite(const float *value, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i++)
+    if (!isfinite(value[i])) return false;
+  return true;
+}
+
+/* The layer where a forward pass went wrong: the first whose batch statistics are not finite, or
+ * the last. */
+static const char *broken_layer(const struct willis_trainer *t) {
+  const struct willis_architecture *a = t->network->architecture;
+  for (int l = 0; l < a->layer_count; l++) {
+    if (!a->layer[l].normalised) continue;
+    struct willis_batch_statistics s = a->statistics(t->plan, l);
+    for (int c = 0; c < a->layer[l].outputs; c++)
+      if (!isfinite(s.mean[c]) || !isfinite(s.variance[c])) return a->layer[l].name;
+  }
+  return a->layer[a->layer_count - 1].name;
+}
+
+static enum willis_status check_gradient(const struct willis_trainer *t,
+                                         struct willis_error *err) {
+  const struct willis_network *n = t->network;
+  for (int i = 0; i < n->tensor_count; i++)
+    if (n->tensor[i].learned && !all_finite(t->gradient + n->tensor[i].offset, n->tensor[i].count))
+      return willis_fail(err, WILLIS_NUMERIC,
+                         "step %" PRIu64 ": the gradient of %s is NaN or infinite", t->steps + 1,
+                         n->tensor[i].name);
+  return WILLIS_OK;
+}
+
+enum willis_status willis_trainer_gradient(struct willis_trainer *trainer, const float *x,
+                                           const float *target, double *loss,
+                                           struct willis_error *err) {
+  struct willis_trainer *t = trainer;
+  const struct willis_architecture *a = t->network->architecture;
+  t->has_gradient = false;
+  a->forward(t->plan, t->blocks, x, t->logit);
+  *loss = willis_focal_loss_gradient(willis_extent_count(t->extent), t->logit, target,
+                                     t->options.alpha, t->options.gamma, t->logit);
+  if (!isfinite(*loss))
+    return willis_fail(err, WILLIS_NUMERIC,
+                       "step %" PRIu64 ": the loss is %g; the first layer that broke is %s",
+                       t->steps + 1, *loss, broken_layer(t));
+  a->backward(t->plan, t->blocks, x, t->logit, t->gradient_blocks);
+  enum willis_status status = check_gradient(t, err);
+  t->has_gradient = status == WILLIS_OK;
+  return status;
+}
+
+enum willis_status willis_trainer_update(struct willis_trainer *trainer, struct willis_error *err) {
+  struct willis_trainer *t = trainer;
+  struct willis_network *n = t->network;
+  if (!t->has_gradient)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "step %" PRIu64 " has no gradient to go by",
+                       t->steps + 1);
+  enum willis_status status = check_gradient(t, err);
+  if (status != WILLIS_OK) return status;
+  t->steps++;
+  t->has_gradient = false;
+  const struct willis_adam adam = {t->options.learning_rate, t->options.beta1, t->options.beta2,
+                                   t->options.epsilon};
+  willis_adam_step(&adam, t->steps, n->parameter_count, t->gradient, t->moment1, t->moment2,
+                   n->parameters);
+  for (int l = 0; l < n->architecture->layer_count; l++) {
+    if (!n->architecture->layer[l].normalised) continue;
+    struct willis_batch_statistics s = n->architecture->statistics(t->plan, l);
+    willis_batch_norm_track(s.count, n->architecture->layer[l].outputs, s.mean, s.variance,
+                            t->blocks[l].running_mean, t->blocks[l].running_variance);
+    n->counter[l].value++;
+  }
+  return WILLIS_OK;
+}
+
+enum willis_status willis_trainer_step(struct willis_trainer *trainer, const float *x,
+                                       const float *target, double *loss,
+                                       struct willis_error *err) {
+  enum willis_status status = willis_trainer_gradient(trainer, x, target, loss, err);
+  return status == WILLIS_OK ? willis_trainer_update(trainer, err) : status;
+}
+
+float *willis_trainer_gradient_block(struct willis_trainer *trainer) {
+  return trainer->gradient;
+}
+
+uint64_t willis_trainer_steps(const struct willis_trainer *trainer) {
+  return trainer->steps;
+}
+
+void willis_trainer_set_learning_rate(struct willis_trainer *trainer, double rate) {
+  trainer->options.learning_rate = rate;
+}
+
+/* The state in one order for size, export and import: steps, counters, then four blocks. */
+enum { STATE_BLOCKS = 4 };
+
+struct state_block {
+  float *values;
+  size_t bytes;
+};
+
+static void state_blocks(const struct willis_trainer *t, struct state_block block[STATE_BLOCKS]) {
+  const struct willis_network *n = t->network;
+  const size_t parameters = (size_t)n->parameter_count * sizeof(float);
+  block[0] = (struct state_block){n->parameters, parameters};
+  block[1] = (struct state_block){n->statistics, (size_t)n->statistics_count * sizeof(float)};
+  block[2] = (struct state_block){t->moment1, parameters};
+  block[3] = (struct state_block){t->moment2, parameters};
+}
+
+static size_t state_head_bytes(const struct willis_trainer *t) {
+  return sizeof(uint64_t) + (size_t)t->network->architecture->layer_count * sizeof(int64_t);
+}
+
+size_t willis_trainer_state_bytes(const struct willis_trainer *trainer) {
+  struct state_block block[STATE_BLOCKS];
+  state_blocks(trainer, block);
+  size_t bytes = state_head_bytes(trainer);
+  for (int b = 0; b < STATE_BLOCKS; b++) bytes += block[b].bytes;
+  return bytes;
+}
+
+void willis_trainer_state_export(const struct willis_trainer *trainer, void *block) {
+  const struct willis_network *n = trainer->network;
+  unsigned char *to = block;
+  memcpy(to, &trainer->steps, sizeof trainer->steps);
+  to += sizeof trainer->steps;
+  for (int l = 0; l < n->architecture->layer_count; l++, to += sizeof(int64_t))
+    memcpy(to, &n->counter[l].value, sizeof(int64_t));
+  struct state_block piece[STATE_BLOCKS];
+  state_blocks(trainer, piece);
+  for (int b = 0; b < STATE_BLOCKS; to += piece[b].bytes, b++)
+    memcpy(to, piece[b].values, piece[b].bytes);
+}
+
+enum willis_status willis_trainer_state_import(struct willis_trainer *trainer, const void *block,
+                                               size_t size, struct willis_error *err) {
+  const struct willis_network *n = trainer->network;
+  const unsigned char *from = block;
+  if (size != willis_trainer_state_bytes(trainer))
+    return willis_fail(err, WILLIS_MISMATCH,
+                       "a training state of %zu bytes does not fit network %s, which has %zu", size,
+                       n->architecture->name, willis_trainer_state_bytes(trainer));
+  for (size_t at = state_head_bytes(trainer); at < size; at += sizeof(float)) {
+    float value;
+    memcpy(&value, from + at, sizeof value);
+    if (!isfinite(value))
+      return willis_fail(err, WILLIS_NUMERIC, "a training state has NaN or infinity at byte %zu",
+                         at);
+  }
+  memcpy(&trainer->steps, from, sizeof trainer->steps);
+  from += sizeof trainer->steps;
+  for (int l = 0; l < n->architecture->layer_count; l++, from += sizeof(int64_t))
+    memcpy(&n->counter[l].value, from, sizeof(int64_t));
+  struct state_block piece[STATE_BLOCKS];
+  state_blocks(trainer, piece);
+  for (int b = 0; b < STATE_BLOCKS; from += piece[b].bytes, b++)
+    memcpy(piece[b].values, from, piece[b].bytes);
+  trainer->has_gradient = false;
+  return WILLIS_OK;
+}
