@@ -7,8 +7,13 @@
 WILLIS_BEGIN
 
 /* Closed, consistently oriented (normals point to lower values) surface of value = level in the
- * volume's frame (LPS mm). A border of voxels below `level` is understood around the volume, so the
- * result is always watertight; a volume without a voxel ≥ level gives an empty mesh. */
+ * volume's frame (LPS mm): marching cubes with linear interpolation along the edges between voxels,
+ * vertices shared, every edge with exactly two triangles. A border of voxels below `level` is
+ * understood around the volume, so the result is always watertight; there the surface lies half a
+ * voxel outside the border voxels' centres. Vertices keep 1/1024 voxel from the voxels' centres.
+ * Two inside voxels that touch only along an edge or at a corner are separate. A volume without a
+ * voxel ≥ level gives an empty mesh. The caller releases it. NUMERIC, INVALID_ARGUMENT,
+ * OUT_OF_MEMORY, UNSUPPORTED (more than 2^32 − 1 vertices). */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_isosurface(const struct willis_volume *volume,
                                                                double level,
                                                                struct willis_mesh *mesh,
@@ -26,9 +31,10 @@ willis_mesh_simplify(struct willis_mesh *mesh, double fraction, struct willis_er
 /* What a mesh is, for reports and tests. */
 struct willis_mesh_measure {
   double area_mm2;
-  double volume_mm3;    /* signed, positive when normals point outwards */
-  ptrdiff_t open_edges; /* edges with one triangle */
-  ptrdiff_t odd_edges;  /* edges with more than two */
+  double volume_mm3;       /* signed, positive when normals point outwards */
+  ptrdiff_t open_edges;    /* edges with one triangle */
+  ptrdiff_t odd_edges;     /* edges with more than two */
+  ptrdiff_t flipped_edges; /* edges whose two triangles do not face the same side */
   ptrdiff_t components;
 };
 WILLIS_API WILLIS_CHECKED enum willis_status
