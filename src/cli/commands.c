@@ -6,6 +6,9 @@
   X(voxelize) \
   X(resample) \
   X(segment) \
+  X(project) \
+  X(backproject) \
+  X(hull) \
   X(render) \
   X(train) \
   X(reconstruct) \

@@ -1,0 +1,110 @@
+/* Reading what several commands read. */
+#include "cli/inputs.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static void warn(const struct call *call, const char *format, ...) {
+  char line[512];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(line, sizeof line, format, list);
+  va_end(list);
+  if (call->warnings.warn) call->warnings.warn(line, call->warnings.context);
+}
+
+static enum willis_status fail_in(struct willis_error *err, const char *path) {
+  char said[sizeof err->message];
+  if (strncmp(err->message, path, strlen(path)) == 0) return err->status;
+  memcpy(said, err->message, sizeof said);
+  snprintf(err->message, sizeof err->message, "%.200s: %.300s", path, said);
+  return err->status;
+}
+
+/* Resamples `volume` onto the cube that covers it. */
+static enum willis_status make_cubic(const struct call *call, const char *path,
+                                     struct willis_volume *volume, struct willis_error *err) {
+  struct willis_volume from = *volume;
+  struct willis_grid cubic;
+  enum willis_status status = willis_grid_make_cubic(&from.grid, 0, 0, &cubic, err);
+  if (status) return status;
+  warn(call, "%s: %td x %td x %td voxels of %g x %g x %g mm: resampled to a cube of %td of %g mm",
+       path, from.grid.size[0], from.grid.size[1], from.grid.size[2], from.grid.spacing_mm[0],
+       from.grid.spacing_mm[1], from.grid.spacing_mm[2], cubic.size[0], cubic.spacing_mm[0]);
+  *volume = (struct willis_volume){0};
+  status = willis_volume_resample(&from, &cubic, volume, err);
+  willis_volume_release(&from);
+  return status;
+}
+
+enum willis_status load_cube(const struct call *call, const char *path,
+                             struct willis_volume *volume, struct willis_error *err) {
+  *volume = (struct willis_volume){0};
+  enum willis_status status = willis_volume_read(path, volume, &call->warnings, err);
+  if (!status) status = willis_volume_check_finite(volume, path, err);
+  if (!status) status = willis_volume_orient_lps(volume, &call->warnings, err);
+  if (!status && !willis_grid_is_lps_cube(&volume->grid))
+    status = make_cubic(call, path, volume, err);
+  if (!status) return WILLIS_OK;
+  willis_volume_release(volume);
+  return fail_in(err, path);
+}
+
+enum willis_status load_stack(const struct call *call, const char *path,
+                              struct willis_projections *stack, struct willis_error *err) {
+  *stack = (struct willis_projections){0};
+  enum willis_file_kind kind;
+  const char *format = NULL;
+  enum willis_status status = willis_file_identify(path, &kind, &format, err);
+  if (!status && kind != WILLIS_FILE_PROJECTIONS) {
+    snprintf(err->message, sizeof err->message,
+             "%s: %s: expected a projection stack (.nii.gz with its .json)", path,
+             format ? format : "unknown content");
+    return err->status = WILLIS_UNSUPPORTED;
+  }
+  if (!status) status = willis_projections_read(path, stack, &call->warnings, err);
+  return status ? fail_in(err, path) : WILLIS_OK;
+}
+
+enum willis_status choose_grid(const struct call *call, const struct option_value *option,
+                               const struct willis_projections *stack, struct willis_grid *grid,
+                               struct willis_error *err) {
+  const char *like_path = option[GRID_LIKE].text;
+  if (!option[GRID_LIKE].given) {
+    ptrdiff_t n = option[GRID_SIZE].given ? (ptrdiff_t)option[GRID_SIZE].integer : 0;
+    double spacing_mm = option[GRID_SPACING].given ? option[GRID_SPACING].real : 0;
+    return willis_projections_output_grid(stack, n, spacing_mm, grid, err);
+  }
+  struct willis_volume like = {0};
+  enum willis_status status = willis_volume_read(like_path, &like, &call->warnings, err);
+  if (!status) *grid = like.grid;
+  willis_volume_release(&like);
+  return status ? fail_in(err, like_path) : WILLIS_OK;
+}
+
+enum willis_status make_on_grid(const struct call *call, const struct option_value *option,
+                                const struct willis_projections *stack, make_volume_from *make,
+                                struct willis_volume *volume, struct willis_error *err) {
+  struct willis_grid grid, cubic;
+  struct willis_volume cube = {0};
+  *volume = (struct willis_volume){0};
+  enum willis_status status = choose_grid(call, option, stack, &grid, err);
+  if (status) return status;
+  bool direct = willis_grid_is_lps_cube(&grid);
+  if (direct)
+    cubic = grid;
+  else
+    status = willis_grid_make_cubic(&grid, 0, 0, &cubic, err);
+  if (!status) status = willis_volume_create(&cube, &cubic, err);
+  if (!status) status = make(stack, &cube, err);
+  if (!status && !direct) {
+    warn(call, "the output grid is no cube along LPS: made on %td voxels of %g mm and resampled",
+         cubic.size[0], cubic.spacing_mm[0]);
+    status = willis_volume_resample(&cube, &grid, volume, err);
+  }
+  if (!status && direct)
+    *volume = cube;
+  else
+    willis_volume_release(&cube);
+  return status;
+}
