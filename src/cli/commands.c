@@ -12,6 +12,8 @@
   X(render) \
   X(train) \
   X(reconstruct) \
+  X(evaluate) \
+  X(mesh) \
   X(phantom) \
   /* end of the list */
 /* clang-format on */
