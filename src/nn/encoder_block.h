@@ -35,13 +35,17 @@ struct willis_encoder_block {
   struct willis_conv3d_shape shape;
   bool training;
   const struct willis_encoder_block_variant *variant;
-  /* From forward to backward. */
+  /* From forward to backward; a variant takes what it needs. */
   double *mean, *variance; /* [outputs]; of the batch, or the running ones in inference */
-  float *raw;              /* the convolution's output */
-  uint8_t *argmax;         /* as in max_pool.h */
+  float *raw;              /* [D][H][W][outputs]: the convolution's output */
+  float *extreme;          /* [D/2][H/2][W/2][outputs]: the raw value that pooling takes */
+  uint8_t *argmax;         /* shaped like extreme; as in max_pool.h */
+  double *moments;         /* of the input's 3×3×3 patches */
   /* During a call. */
-  float *activation;   /* like raw */
-  float *d_activation; /* like raw */
+  float *activation, *d_activation; /* like raw */
+  float *packed;                    /* weights, or their gradient, in a kernel's own form */
+  float *channels;                  /* a few numbers for each output channel */
+  double *sums;                     /* partial sums */
   void *scratch;
 };
 
@@ -65,5 +69,7 @@ void willis_encoder_block_backward(struct willis_encoder_block *block,
 
 /* The variants, for tests. */
 extern const struct willis_encoder_block_variant willis_encoder_block_plain;
+extern const struct willis_encoder_block_variant willis_encoder_block_avx2; /* encoder_block_avx2.c */
+extern const struct willis_encoder_block_variant willis_first_block_avx2;   /* first_block_avx2.c */
 
 #endif
