@@ -2,9 +2,10 @@
  *
  *   d_weight = Gᵀ [ Σ_tiles (Bᵀ x) ⊗ (A d_y) ].
  *
- * Tiles are taken BATCH at a time. All threads transform the batch together, and then each of the
- * 216 frequencies' [inputs][outputs] sums is updated by one thread; so there is one copy of the
- * sums, and the order of addition does not depend on the number of threads. */
+ * A layer's tiles are taken in equal batches of at most BATCH. All threads transform a batch
+ * together, and then each of the 216 frequencies' [inputs][outputs] sums is updated by one thread;
+ * so there is one copy of the sums, and the order of addition depends neither on the number of
+ * threads nor on the slabs. */
 #include "nn/conv3d_avx2.h"
 
 #include "base/parallel.h"
@@ -70,15 +71,14 @@ void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *sh
   const struct tile_grid grid = tile_grid_of(e, begin, end);
   ptrdiff_t v_stride = BATCH * inputs + STAGGER, g_stride = BATCH * outputs + STAGGER;
   float *v = scratch, *g = v + FREQUENCIES * v_stride;
-  ptrdiff_t tiles = grid.layers * grid.rows * grid.columns;
+  ptrdiff_t tiles = grid.rows * grid.columns, batches = (tiles + BATCH - 1) / BATCH;
 #pragma omp parallel
-  for (ptrdiff_t first = 0; first < tiles; first += BATCH) {
-    ptrdiff_t count = first + BATCH < tiles ? BATCH : tiles - first;
+  for (ptrdiff_t job = 0; job < grid.layers * batches; job++) {
+    ptrdiff_t z = begin + job / batches * TILE, batch = job % batches;
+    ptrdiff_t first = batch * tiles / batches, count = (batch + 1) * tiles / batches - first;
 #pragma omp for schedule(dynamic, 2)
     for (ptrdiff_t t = 0; t < count; t++) {
-      ptrdiff_t at = first + t, column = at % grid.columns * TILE;
-      ptrdiff_t row = at / grid.columns % grid.rows * TILE;
-      ptrdiff_t z = begin + at / grid.columns / grid.rows * TILE;
+      ptrdiff_t row = (first + t) / grid.columns * TILE, column = (first + t) % grid.columns * TILE;
       for (ptrdiff_t c = 0; c < inputs; c += GROUP)
         tile_input(&from_x, z - 1, row - 1, column - 1, c, v + t * inputs + c, v_stride);
       for (ptrdiff_t c = 0; c < outputs; c += GROUP)
@@ -91,27 +91,42 @@ void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *sh
   }
 }
 
+/* Gᵀ along z, y, x for one input and GROUP outputs, in double: sums of whole volumes come in. */
+static void inverse_transform(const float *sum, ptrdiff_t frequency_stride,
+                              double taps[WILLIS_CONV3D_TAPS][GROUP]) {
+  double a[3 * PATCH * PATCH][GROUP] = {{0}}, b[9 * PATCH][GROUP] = {{0}};
+  for (int f = 0; f < PATCH; f++)
+    for (int k = 0; k < 3; k++)
+      for (int r = 0; r < PATCH * PATCH; r++) {
+        const float *from = sum + (f * PATCH * PATCH + r) * frequency_stride;
+        for (int c = 0; c < GROUP; c++)
+          a[k * PATCH * PATCH + r][c] += winograd_g[f][k] * (double)from[c];
+      }
+  for (int z = 0; z < 3; z++)
+    for (int f = 0; f < PATCH; f++)
+      for (int k = 0; k < 3; k++)
+        for (int r = 0; r < PATCH; r++)
+          for (int c = 0; c < GROUP; c++)
+            b[(z * 3 + k) * PATCH + r][c] += winograd_g[f][k] * a[(z * PATCH + f) * PATCH + r][c];
+  for (int zy = 0; zy < 9; zy++)
+    for (int k = 0; k < 3; k++)
+      for (int c = 0; c < GROUP; c++) {
+        double tap = 0;
+        for (int f = 0; f < PATCH; f++) tap += winograd_g[f][k] * b[zy * PATCH + f][c];
+        taps[zy * 3 + k][c] = tap;
+      }
+}
+
 void willis_conv3d_avx2_backward_weight_finish(const struct willis_conv3d_shape *shape,
                                                const float *sum, float *d_weight) {
   ptrdiff_t inputs = shape->inputs, outputs = shape->outputs, pairs = inputs * outputs;
 #pragma omp parallel for schedule(static)
-  for (ptrdiff_t pair = 0; pair < pairs; pair++) {
-    double a[3][PATCH * PATCH] = {{0}}, b[9][PATCH] = {{0}};
-    for (int f = 0; f < PATCH; f++)
-      for (int k = 0; k < 3; k++)
-        for (int r = 0; r < PATCH * PATCH; r++)
-          a[k][r] += winograd_g[f][k] * sum[(f * PATCH * PATCH + r) * pairs + pair];
-    for (int z = 0; z < 3; z++)
-      for (int f = 0; f < PATCH; f++)
-        for (int k = 0; k < 3; k++)
-          for (int r = 0; r < PATCH; r++) b[z * 3 + k][r] += winograd_g[f][k] * a[z][f * PATCH + r];
+  for (ptrdiff_t pair = 0; pair < pairs; pair += GROUP) {
     ptrdiff_t i = pair / outputs, o = pair % outputs;
-    float *to = d_weight + (o * inputs + i) * WILLIS_CONV3D_TAPS;
-    for (int zy = 0; zy < 9; zy++)
-      for (int k = 0; k < 3; k++) {
-        double d = 0;
-        for (int f = 0; f < PATCH; f++) d += winograd_g[f][k] * b[zy][f];
-        to[zy * 3 + k] = (float)d;
-      }
+    double taps[WILLIS_CONV3D_TAPS][GROUP];
+    inverse_transform(sum + pair, pairs, taps);
+    for (int c = 0; c < GROUP; c++)
+      for (int k = 0; k < WILLIS_CONV3D_TAPS; k++)
+        d_weight[((o + c) * inputs + i) * WILLIS_CONV3D_TAPS + k] = (float)taps[k][c];
   }
 }
