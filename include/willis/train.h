@@ -1,3 +1,175 @@
+/* Data sets and training: patients → prepared pairs (M1–M6) → a trained network (M8, M9). */
 #ifndef WILLIS_TRAIN_H
 #define WILLIS_TRAIN_H
+
+#include <willis/geometry.h>
+#include <willis/network.h>
+#include <willis/progress.h>
+#include <willis/volume.h>
+
+WILLIS_BEGIN
+
+/* One patient: a shape or a volume. `name` is the file's name without folder and ending. */
+struct willis_case {
+  char *path;
+  char *name;
+};
+
+/* Patients in their order. `name` is that of the folder or list, never a path. */
+struct willis_cohort {
+  struct willis_case *cases;
+  ptrdiff_t count;
+  char *name;
+};
+
+/* The shapes (.obj .stl .ply .swc), volumes (.nii .nrrd .nhdr; each also .gz) and sub-folders (of
+ * DICOM slices) of a folder in byte order (LC_ALL=C), or the lines of a text file: one path a line,
+ * relative to the list's folder, '#' begins a comment. Other files of a folder are left out. The
+ * same path twice is FORMAT: it would leak from training to test. The caller releases it. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_cohort_read(const char *path, struct willis_cohort *cohort, struct willis_error *err);
+WILLIS_API void willis_cohort_release(struct willis_cohort *cohort);
+
+/* How a patient becomes an input and a target. */
+struct willis_sampling {
+  ptrdiff_t size; /* voxels along each edge, a multiple of 8 */
+  int views;      /* 2…90 (M3) */
+  double arc_deg; /* first to last view (90) */
+  enum willis_projection_mode mode;
+  bool tissue; /* shapes get a soft shell and a skull (willis_voxelize_options) */
+};
+WILLIS_API struct willis_sampling willis_sampling_defaults(void);
+
+/* A shape voxelized, or a volume brought to LPS (M1) and resampled, to size³. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_case_load(const char *path, ptrdiff_t size, bool tissue,
+                 const struct willis_warnings *warnings, struct willis_volume *volume,
+                 struct willis_error *err);
+/* An empty stack with the views of `sampling` for that volume. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_sampling_stack(const struct willis_sampling *sampling, const struct willis_grid *grid,
+                      struct willis_projections *stack, struct willis_error *err);
+/* What the network sees: back-projected onto `grid` and normalised (M5). */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_network_input(const struct willis_projections *stack, const struct willis_grid *grid,
+                     struct willis_volume *input, struct willis_error *err);
+
+/* Patients prepared for one sampling. Kept in memory when they fit into the limit, else made anew
+ * each time they are asked for, with the same bits. Not thread safe. */
+struct willis_dataset;
+/* The first `count` cases of the cohort, which must outlive the data set. `memory_limit` 0: none.
+ * CANCELLED when progress says so. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_dataset_create(const struct willis_cohort *cohort, ptrdiff_t count,
+                      const struct willis_sampling *sampling, size_t memory_limit,
+                      const struct willis_progress *progress,
+                      const struct willis_warnings *warnings, struct willis_dataset **dataset,
+                      struct willis_error *err);
+WILLIS_API void willis_dataset_destroy(struct willis_dataset *dataset);
+/* Other views of the same patients. On failure the data set may only be destroyed. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_dataset_set_views(struct willis_dataset *dataset, int views,
+                         const struct willis_progress *progress, struct willis_error *err);
+WILLIS_API ptrdiff_t willis_dataset_count(const struct willis_dataset *dataset);
+WILLIS_API const char *willis_dataset_name(const struct willis_dataset *dataset, ptrdiff_t i);
+WILLIS_API const struct willis_sampling *
+willis_dataset_sampling(const struct willis_dataset *dataset);
+/* Bytes of a data set with everything in memory; with count 0, what it needs when nothing is. */
+WILLIS_API size_t willis_dataset_bytes(ptrdiff_t size, ptrdiff_t count);
+
+/* One prepared patient; borrowed from the data set until the next call with it. */
+struct willis_pair {
+  const struct willis_volume *volume; /* grey values at size³ */
+  const struct willis_volume *input;  /* M4, M5 */
+  const struct willis_volume *truth;  /* 0 and 1 (M6) */
+};
+WILLIS_API WILLIS_CHECKED enum willis_status willis_dataset_fetch(struct willis_dataset *dataset,
+                                                                  ptrdiff_t i,
+                                                                  struct willis_pair *pair,
+                                                                  struct willis_error *err);
+
+/* Cases [begin, end) of a data set: how patients are split. */
+struct willis_subset {
+  struct willis_dataset *dataset;
+  ptrdiff_t begin, end;
+};
+
+/* Learning rate over the steps of a run. */
+enum willis_schedule {
+  WILLIS_SCHEDULE_CONSTANT, /* the paper's */
+  WILLIS_SCHEDULE_COSINE    /* falls along half a cosine to 1 % at the last epoch */
+};
+
+struct willis_train_options {
+  double alpha, gamma;  /* focal loss (M8): 0.5, 0.2 */
+  double learning_rate; /* 1e-3 */
+  double output_bias;   /* start of the last layer's bias; NaN: PyTorch's default initialisation */
+  enum willis_schedule schedule;
+  ptrdiff_t epochs;
+  ptrdiff_t max_steps;       /* stop after so many steps in all; 0: none */
+  double budget_s;           /* stop at the end of the epoch that passes it; 0: none */
+  ptrdiff_t patience;        /* stop after so many epochs without a better score; 0: never */
+  ptrdiff_t validate_every;  /* epochs between validations (5) */
+  double threshold;          /* stored in the model; NaN: the best of validation, else 0.5 */
+  uint64_t seed;             /* initial parameters and order */
+  double checkpoint_every_s; /* 600; 0: at the end only */
+  const char *trained_on;    /* names of the data sets, for the model's metadata */
+};
+WILLIS_API struct willis_train_options willis_train_defaults(void);
+
+/* Files of a run. `model` is required; checkpoints are named after it: model without its ending,
+ * then ".step-NNNNNNNN.ckpt" (the last three) and ".best.safetensors". */
+struct willis_train_files {
+  const char *model;
+  const char *log;    /* CSV, one row an epoch; null: none */
+  const char *resume; /* a checkpoint to go on from; null: from the beginning */
+  bool overwrite;     /* an existing model or log is replaced */
+};
+
+/* What is known before the first step counts. */
+struct willis_train_plan {
+  ptrdiff_t parameters, training_cases, validation_cases;
+  ptrdiff_t first_step, last_step; /* last ≥ first; smaller when patience or budget end it */
+  double seconds_per_step;         /* measured on a step whose effect is thrown away */
+  double seconds;                  /* for what is left, validation included */
+  size_t bytes;                    /* data, network, moments */
+};
+
+/* What came out. */
+struct willis_train_result {
+  ptrdiff_t epochs, steps;
+  double loss;            /* mean of the last complete epoch */
+  double threshold;       /* as stored in the model */
+  double best_iou;        /* mean over validation patients at `threshold`; NaN without them */
+  ptrdiff_t best_epoch;   /* whose parameters the model holds; the last one without validation */
+  double seconds;         /* all sessions of the run together */
+  const char *stopped_by; /* "epochs", "steps", "budget" or "patience"; static */
+  bool save_failed;       /* a checkpoint could not be written; training went on */
+};
+
+/* The listener may be null; returning false cancels before anything is trained. */
+struct willis_train_listener {
+  bool (*announce)(const struct willis_train_plan *plan, void *context);
+  void *context;
+};
+
+/* Trains on `training` (batch of one, order shuffled each epoch) and writes the model. With
+ * `validation` (may be empty) the parameters of the epoch with the best IoU are kept. The result
+ * has the same bits for any number of threads, and for a run that was interrupted and resumed.
+ *
+ * When progress asks for a stop the step is finished, a checkpoint is saved and CANCELLED returned.
+ * NUMERIC: NaN or infinity at a step, before the update; the best model so far is kept.
+ * MISMATCH: the checkpoint comes from another configuration or other data.
+ * EXISTS: model or log are there and must not be replaced; looked at before any work. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_train(struct willis_subset training, struct willis_subset validation,
+             const struct willis_train_options *options, const struct willis_train_files *files,
+             const struct willis_train_listener *listener, const struct willis_progress *progress,
+             const struct willis_warnings *warnings, struct willis_train_result *result,
+             struct willis_error *err);
+/* Peak bytes of training at that size with so many cases in memory; 0 cases: the least. */
+WILLIS_API size_t willis_train_bytes(ptrdiff_t size, ptrdiff_t cases);
+
+WILLIS_END
+
 #endif

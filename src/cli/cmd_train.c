@@ -1,0 +1,286 @@
+/* willis train: patients → a network for each view count. */
+#include "cli/report.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_VIEW_COUNTS = 16, PATH_SIZE = 4096 };
+static const double minute_s = 60;
+
+enum {
+  DATA,
+  VIEWS,
+  SIZE,
+  EPOCHS,
+  FIRST,
+  TEST_LAST,
+  VALIDATE,
+  NETWORK,
+  ALPHA,
+  GAMMA,
+  LR,
+  SCHEDULE,
+  OUTPUT_BIAS,
+  THRESHOLD,
+  PRECISION,
+  ARC,
+  MODE,
+  TISSUE,
+  MAX_MEMORY,
+  MAX_STEPS,
+  BUDGET,
+  PATIENCE,
+  VALIDATE_EVERY,
+  CHECKPOINT_EVERY,
+  RESUME,
+  LOG,
+  DATA_NAME
+};
+static const struct option_row rows[] = {
+    [DATA] = {"data", 0, OPTION_TEXT, "FOLDER|LIST.txt", NULL,
+              "The patients: shapes or volumes of a folder, in byte order, or of a list", 0, 0},
+    [VIEWS] = {"views", 0, OPTION_TEXT, "N[,N…]", "10",
+               "Views of each patient; with several, one model each, MODEL-N.safetensors", 0, 0},
+    [SIZE] = {"size", 0, OPTION_INTEGER, "N", "128", "Voxels along each edge, a multiple of 8", 8,
+              4096},
+    [EPOCHS] = {"epochs", 0, OPTION_INTEGER, "E", "100", "Times that every patient is seen", 1,
+                1e9},
+    [FIRST] = {"first", 0, OPTION_INTEGER, "N", NULL, "Use the first N patients only", 1, 1e9},
+    [TEST_LAST] = {"test-last", 0, OPTION_INTEGER, "N", "0",
+                   "Leave out the last N of them: they are for testing", 0, 1e9},
+    [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
+                  "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
+    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae", "dae", "Architecture", 0, 0},
+    [ALPHA] = {"alpha", 0, OPTION_REAL, "X", "0.5", "Focal loss: weight of vessel voxels", 0, 1},
+    [GAMMA] = {"gamma", 0, OPTION_REAL, "X", "0.2",
+               "Focal loss: how much less well classified voxels count", 0, 10},
+    [LR] = {"lr", 0, OPTION_REAL, "X", "1e-3", "Learning rate of Adam", 0, 1},
+    [SCHEDULE] = {"lr-schedule", 0, OPTION_CHOICE, "constant|cosine", "constant",
+                  "Learning rate over the epochs", 0, 0},
+    [OUTPUT_BIAS] = {"output-bias", 0, OPTION_REAL, "X", NULL,
+                     "Start of the last bias (-3: little vessel); without: PyTorch's", -100, 100},
+    [THRESHOLD] = {"threshold", 0, OPTION_REAL, "T", NULL,
+                   "Stored in the model; without: the best of --validate, else 0.5", 0, 1},
+    [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32", "f32",
+                   "Storage of activations (f16 is not supported yet)", 0, 0},
+    [ARC] = {"arc", 0, OPTION_REAL, "DEG", "90", "Degrees from the first view to the last", 0, 360},
+    [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum", "max", "Projections: maximum, or line integral",
+              0, 0},
+    [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
+    [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
+                    "Refuse if more is needed; patients are kept in memory if they fit", 0, 0},
+    [MAX_STEPS] = {"max-steps", 0, OPTION_INTEGER, "N", "0",
+                   "Stop after N steps in all; 0: at the last epoch", 0, 1e15},
+    [BUDGET] = {"budget", 0, OPTION_REAL, "MIN", "0",
+                "Stop at the end of the epoch that passes so many minutes; 0: never", 0, 1e6},
+    [PATIENCE] = {"patience", 0, OPTION_INTEGER, "E", "0",
+                  "Stop after E epochs without a better score; 0: never", 0, 1e9},
+    [VALIDATE_EVERY] = {"validate-every", 0, OPTION_INTEGER, "E", "5", "Epochs between validations",
+                        1, 1e9},
+    [CHECKPOINT_EVERY] = {"checkpoint-every", 0, OPTION_REAL, "MIN", "10",
+                          "Minutes between checkpoints; 0: at the end", 0, 1e6},
+    [RESUME] = {"resume", 0, OPTION_TEXT, "CKPT", NULL,
+                "Go on from a checkpoint, with the same options", 0, 0},
+    [LOG] = {"log", 0, OPTION_TEXT, "LOG.csv", NULL, "Loss and validation scores of every epoch", 0,
+             0},
+    [DATA_NAME] = {"data-name", 0, OPTION_TEXT, "NAME", NULL,
+                   "What the model says it was trained on; without: the folder's name", 0, 0},
+    {0},
+};
+
+/* One call's worth of training: what the options say, and the patients. */
+struct session {
+  const struct call *call;
+  struct willis_cohort cohort;
+  struct willis_dataset *dataset;
+  ptrdiff_t train, validate; /* patients [0, train) and [train, train + validate) */
+  struct willis_train_options options;
+  int view_count[MOST_VIEW_COUNTS], models;
+  bool save_failed;
+  json_t *report;
+};
+
+static bool announce(const struct willis_train_plan *plan, void *context) {
+  const struct call *call = context;
+  if (call->quiet) return true;
+  fprintf(stderr,
+          "willis: training: %td parameters, %td patients (%td held out), steps %td to %td, "
+          "%.2f s each: about %.0f min; %.0f MiB of memory\n",
+          plan->parameters, plan->training_cases, plan->validation_cases, plan->first_step,
+          plan->last_step, plan->seconds_per_step, ceil(plan->seconds / minute_s),
+          (double)plan->bytes / (1 << 20));
+  return true;
+}
+
+static void read_options(struct session *s) {
+  const struct option_value *o = s->call->option;
+  s->options = willis_train_defaults();
+  s->options.alpha = o[ALPHA].real;
+  s->options.gamma = o[GAMMA].real;
+  s->options.learning_rate = o[LR].real;
+  s->options.output_bias = o[OUTPUT_BIAS].given ? o[OUTPUT_BIAS].real : NAN;
+  s->options.schedule = (enum willis_schedule)o[SCHEDULE].integer;
+  s->options.epochs = (ptrdiff_t)o[EPOCHS].integer;
+  s->options.max_steps = (ptrdiff_t)o[MAX_STEPS].integer;
+  s->options.budget_s = o[BUDGET].real * minute_s;
+  s->options.patience = (ptrdiff_t)o[PATIENCE].integer;
+  s->options.validate_every = (ptrdiff_t)o[VALIDATE_EVERY].integer;
+  s->options.threshold = o[THRESHOLD].given ? o[THRESHOLD].real : NAN;
+  s->options.seed = s->call->seed;
+  s->options.checkpoint_every_s = o[CHECKPOINT_EVERY].real * minute_s;
+}
+
+static int read_views(struct session *s) {
+  double view[MOST_VIEW_COUNTS];
+  const char *text = s->call->option[VIEWS].text;
+  s->models = parse_number_list(text, view, MOST_VIEW_COUNTS);
+  for (int i = 0; i < s->models; i++) {
+    s->view_count[i] = (int)view[i];
+    if (s->view_count[i] != view[i] || view[i] < 2 || view[i] > 90) s->models = 0;
+  }
+  if (s->models < 1)
+    return print_usage_error(s->call->command, "--views: '%s' is not up to %d numbers from 2 to 90",
+                             text, MOST_VIEW_COUNTS);
+  if (s->models > 1 && (s->call->option[RESUME].given || s->call->option[LOG].given))
+    return print_usage_error(s->call->command, "--resume and --log go with one view count");
+  return 0;
+}
+
+/* MODEL.safetensors → MODEL-N.safetensors when there are several. */
+static void model_path(const struct session *s, int i, char path[PATH_SIZE]) {
+  static const char ending[] = ".safetensors";
+  const char *output = s->call->output;
+  size_t n = strlen(output), m = sizeof ending - 1;
+  if (n > m && !strcmp(output + n - m, ending)) n -= m;
+  if (s->models > 1)
+    snprintf(path, PATH_SIZE, "%.*s-%d%s", (int)n, output, s->view_count[i], ending);
+  else
+    snprintf(path, PATH_SIZE, "%s", output);
+}
+
+/* Splits by patient and refuses what cannot fit, before anything is read. */
+static int split(struct session *s, size_t *limit) {
+  const struct option_value *o = s->call->option;
+  ptrdiff_t all = s->cohort.count, size = (ptrdiff_t)o[SIZE].integer;
+  if (o[FIRST].given && o[FIRST].integer < all) all = (ptrdiff_t)o[FIRST].integer;
+  ptrdiff_t left = all - (ptrdiff_t)o[TEST_LAST].integer;
+  s->validate = (ptrdiff_t)o[VALIDATE].integer;
+  s->train = left - s->validate;
+  struct willis_error err;
+  if (s->train < 1) {
+    snprintf(err.message, sizeof err.message,
+             "%td patients less %jd to test and %td to validate leave none to train on", all,
+             o[TEST_LAST].integer, s->validate);
+    return print_error(s->cohort.name, &err);
+  }
+  size_t most = (size_t)o[MAX_MEMORY].integer, least = willis_train_bytes(size, 0);
+  if (o[MAX_MEMORY].given && least > most) {
+    snprintf(err.message, sizeof err.message,
+             "training at %td³ needs at least %.0f MiB, --max-memory allows %.0f MiB", size,
+             (double)least / (1 << 20), (double)most / (1 << 20));
+    return print_error(NULL, &err);
+  }
+  /* What is left for patients once the network has its part. */
+  *limit = o[MAX_MEMORY].given ? most - least + willis_dataset_bytes(size, 0) : 0;
+  return 0;
+}
+
+static int load(struct session *s) {
+  const struct option_value *o = s->call->option;
+  struct willis_error err;
+  size_t limit = 0;
+  if (willis_cohort_read(o[DATA].text, &s->cohort, &err)) return print_error(o[DATA].text, &err);
+  int code = split(s, &limit);
+  if (code) return code;
+  struct willis_sampling sampling = willis_sampling_defaults();
+  sampling.size = (ptrdiff_t)o[SIZE].integer;
+  sampling.views = s->view_count[0];
+  sampling.arc_deg = o[ARC].real;
+  sampling.mode = o[MODE].integer ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
+  sampling.tissue = o[TISSUE].given;
+  if (willis_dataset_create(&s->cohort, s->train + s->validate, &sampling, limit,
+                            &s->call->progress, &s->call->warnings, &s->dataset, &err))
+    return print_error(NULL, &err);
+  return 0;
+}
+
+static json_t *describe(const struct session *s, int i, const char *path,
+                        const struct willis_train_result *r) {
+  return json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "model", path,
+                   "views", s->view_count[i], "patients", (json_int_t)s->train, "epochs",
+                   (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
+                   (json_int_t)r->best_epoch, "stopped_by", r->stopped_by, "loss",
+                   json_number(r->loss), "validation_iou", json_number(r->best_iou), "threshold",
+                   json_number(r->threshold), "seconds", json_number(r->seconds));
+}
+
+static int train_one(struct session *s, int i) {
+  const struct option_value *o = s->call->option;
+  struct willis_error err;
+  char path[PATH_SIZE];
+  model_path(s, i, path);
+  if (willis_dataset_set_views(s->dataset, s->view_count[i], &s->call->progress, &err))
+    return print_error(NULL, &err);
+  s->options.trained_on = o[DATA_NAME].given ? o[DATA_NAME].text : s->cohort.name;
+  struct willis_subset training = {s->dataset, 0, s->train};
+  struct willis_subset validation = {s->dataset, s->train, s->train + s->validate};
+  struct willis_train_files files = {
+      .model = path, .log = o[LOG].text, .resume = o[RESUME].text, .overwrite = s->call->force};
+  struct call *call = (struct call *)(uintptr_t)s->call;
+  struct willis_train_listener listener = {announce, call};
+  struct willis_train_result r;
+  if (willis_train(training, validation, &s->options, &files, &listener, &s->call->progress,
+                   &s->call->warnings, &r, &err))
+    return print_error(NULL, &err);
+  if (r.save_failed) s->save_failed = true;
+  if (s->call->json) {
+    json_array_append_new(s->report, describe(s, i, path, &r));
+    return 0;
+  }
+  fprintf(s->call->results, "%s: %td epochs, loss %.6g, threshold %.3g", path, r.epochs, r.loss,
+          r.threshold);
+  if (s->validate)
+    fprintf(s->call->results, ", validation IoU %.4f at epoch %td", r.best_iou, r.best_epoch);
+  fprintf(s->call->results, " (%s, %.0f s)\n", r.stopped_by, r.seconds);
+  return 0;
+}
+
+static int run(const struct call *call) {
+  struct session s = {.call = call};
+  if (!call->option[DATA].given)
+    return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
+  int code = read_views(&s);
+  if (code) return code;
+  read_options(&s);
+  char path[PATH_SIZE];
+  for (int i = 0; i < s.models && !code; i++) {
+    model_path(&s, i, path);
+    if (s.models > 1) code = check_output(call, path);
+  }
+  s.report = json_array();
+  if (!code) code = load(&s);
+  for (int i = 0; i < s.models && !code; i++) code = train_one(&s, i);
+  if (!code && call->json) code = print_json(call, json_incref(s.report));
+  json_decref(s.report);
+  willis_dataset_destroy(s.dataset);
+  willis_cohort_release(&s.cohort);
+  /* A checkpoint that could not be saved was a warning then; the exit code tells it too. */
+  return code ? code : s.save_failed;
+}
+
+const struct command cmd_train = {
+    .name = "train",
+    .arguments = "--data FOLDER|LIST.txt --views N[,N…] -o MODEL.safetensors",
+    .summary = "Train a network that turns back-projections into vessels",
+    .details =
+        "Patients are split in their order: the last --test-last are not touched, the last "
+        "--validate of the others choose epoch and threshold, the rest are learned from. "
+        "Checkpoints stand beside the model, MODEL.step-N.ckpt, the last three. Ctrl-C finishes "
+        "the step and saves one; --resume goes on with the same result as if nothing had "
+        "happened.\n"
+        "The defaults of --alpha, --gamma and --lr are the paper's. When vessels are few voxels, "
+        "--alpha 0.95 --gamma 1 --output-bias -3 learn faster.",
+    .needs_output = true,
+    .rows = rows,
+    .run = run,
+};

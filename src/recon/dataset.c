@@ -1,0 +1,372 @@
+/* Patients prepared for training: grey volume → projections (M4) → input (M5), and target (M6).
+ * In memory a patient is its grey volume and its input; the target is thresholded when asked for.
+ * When that does not fit, the volume is read and projected again for every use: the chain is
+ * deterministic, so both ways give the same bits. */
+#define _GNU_SOURCE
+#include "recon/dataset.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/progress.h"
+
+#include <willis/io.h>
+#include <willis/projector.h>
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct patient {
+  struct willis_volume volume, input; /* no voxels when made anew */
+  double otsu;
+  unsigned char digest[WILLIS_DIGEST_BYTES];
+};
+
+struct willis_dataset {
+  const struct willis_cohort *cohort;
+  struct willis_sampling sampling;
+  bool kept;
+  ptrdiff_t count;
+  struct patient *patient;
+  struct willis_volume volume, input, truth; /* of the pair fetched last, unless kept */
+};
+
+struct willis_sampling willis_sampling_defaults(void) {
+  return (struct willis_sampling){
+      .size = 64, .views = 10, .arc_deg = 90, .mode = WILLIS_PROJECTION_MAX};
+}
+
+static enum willis_status check_sampling(const struct willis_sampling *s,
+                                         struct willis_error *err) {
+  if (s->size < 8 || s->size % 8 || s->size > 4096)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "size %td: expected a multiple of 8 from 8 to 4096", s->size);
+  if (s->views < 2 || s->views > 90)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d views: expected 2 to 90", s->views);
+  if (!(s->arc_deg > 0 && s->arc_deg <= 360))
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "an arc of %g degrees: expected 0 to 360",
+                       s->arc_deg);
+  return WILLIS_OK;
+}
+
+/* ---- one patient ---- */
+
+static enum willis_status load_shape(const char *path, enum willis_file_kind kind, ptrdiff_t size,
+                                     bool tissue, const struct willis_warnings *warnings,
+                                     struct willis_volume *volume, struct willis_error *err) {
+  struct willis_voxelize_options options = willis_voxelize_defaults();
+  options.size = size;
+  options.tissue = tissue;
+  enum willis_status status;
+  if (kind == WILLIS_FILE_MESH) {
+    struct willis_mesh mesh = {0};
+    status = willis_mesh_read(path, &mesh, warnings, err);
+    if (!status) status = willis_mesh_voxelize(&mesh, &options, warnings, volume, err);
+    willis_mesh_release(&mesh);
+  } else {
+    struct willis_tree tree = {0};
+    status = willis_tree_read(path, &tree, warnings, err);
+    if (!status) status = willis_tree_voxelize(&tree, &options, warnings, volume, err);
+    willis_tree_release(&tree);
+  }
+  return status;
+}
+
+static enum willis_status load_scan(const char *path, ptrdiff_t size,
+                                    const struct willis_warnings *warnings,
+                                    struct willis_volume *volume, struct willis_error *err) {
+  struct willis_volume scan = {0};
+  struct willis_grid cubic;
+  enum willis_status status = willis_volume_read(path, &scan, warnings, err);
+  if (!status) status = willis_volume_orient_lps(&scan, warnings, err);
+  if (!status) status = willis_grid_make_cubic(&scan.grid, size, 0, &cubic, err);
+  if (status) goto out;
+  if (willis_grid_equal(&scan.grid, &cubic)) {
+    *volume = scan;
+    scan = (struct willis_volume){0};
+    goto out;
+  }
+  status = willis_volume_resample(&scan, &cubic, volume, err);
+  if (!status)
+    willis_warn(warnings, "%s: resampled to %td voxels of %.4g mm along each edge", path, size,
+                cubic.spacing_mm[0]);
+out:
+  willis_volume_release(&scan);
+  return status;
+}
+
+enum willis_status willis_case_load(const char *path, ptrdiff_t size, bool tissue,
+                                    const struct willis_warnings *warnings,
+                                    struct willis_volume *volume, struct willis_error *err) {
+  *volume = (struct willis_volume){0};
+  enum willis_file_kind kind;
+  const char *format;
+  enum willis_status status = willis_file_identify(path, &kind, &format, err);
+  if (status) return status;
+  switch (kind) {
+  case WILLIS_FILE_MESH:
+  case WILLIS_FILE_TREE:
+    status = load_shape(path, kind, size, tissue, warnings, volume, err);
+    break;
+  case WILLIS_FILE_VOLUME:
+    status = load_scan(path, size, warnings, volume, err);
+    break;
+  default:
+    status = willis_fail(err, WILLIS_UNSUPPORTED, "%s: %s: expected a shape or a volume", path,
+                         format ? format : "unknown content");
+  }
+  return status;
+}
+
+enum willis_status willis_sampling_stack(const struct willis_sampling *sampling,
+                                         const struct willis_grid *grid,
+                                         struct willis_projections *stack,
+                                         struct willis_error *err) {
+  double angle[90];
+  *stack = (struct willis_projections){0};
+  enum willis_status status = check_sampling(sampling, err);
+  if (!status) status = willis_views_arc(sampling->views, sampling->arc_deg, angle, err);
+  if (!status)
+    status = willis_projections_create(stack, grid->size[0], grid->size[2], sampling->views, err);
+  if (status) return status;
+  for (int k = 0; k < sampling->views; k++) stack->view[k] = willis_view_parallel(angle[k], grid);
+  willis_grid_centre(grid, stack->isocenter_mm);
+  stack->mode = sampling->mode;
+  stack->has_grid = true;
+  stack->grid = *grid;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_network_input(const struct willis_projections *stack,
+                                        const struct willis_grid *grid, struct willis_volume *input,
+                                        struct willis_error *err) {
+  enum willis_status status = willis_volume_create(input, grid, err);
+  if (!status) status = willis_backproject(stack, input, err);
+  if (status)
+    willis_volume_release(input);
+  else
+    willis_volume_normalize(input);
+  return status;
+}
+
+static enum willis_status make_input(const struct willis_dataset *dataset,
+                                     const struct willis_volume *volume,
+                                     struct willis_volume *input, struct willis_error *err) {
+  struct willis_projections stack;
+  enum willis_status status = willis_sampling_stack(&dataset->sampling, &volume->grid, &stack, err);
+  if (!status) status = willis_project(volume, &stack, err);
+  if (!status) status = willis_network_input(&stack, &volume->grid, input, err);
+  willis_projections_release(&stack);
+  return status;
+}
+
+/* ---- digests ---- */
+
+static enum willis_status digest_file(const char *path, unsigned char out[WILLIS_DIGEST_BYTES],
+                                      struct willis_error *err) {
+  unsigned char *bytes;
+  size_t size;
+  enum willis_status status =
+      willis_file_read(path, willis_limits_defaults().file_bytes, &bytes, &size, err);
+  if (status) return status;
+  struct willis_digest digest;
+  willis_digest_begin(&digest);
+  willis_digest_add(&digest, bytes, size);
+  willis_digest_end(&digest, out);
+  willis_release(bytes);
+  return WILLIS_OK;
+}
+
+/* Not alphasort: its order follows the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b) {
+  return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static enum willis_status digest_path(const char *path, unsigned char out[WILLIS_DIGEST_BYTES],
+                                      struct willis_error *err) {
+  struct stat st;
+  if (stat(path, &st) || !S_ISDIR(st.st_mode)) return digest_file(path, out, err);
+  struct dirent **entry = NULL;
+  int n = scandir(path, &entry, NULL, by_name);
+  if (n < 0) return willis_fail(err, WILLIS_IO, "%s: cannot list the folder", path);
+  enum willis_status status = WILLIS_OK;
+  struct willis_digest digest;
+  willis_digest_begin(&digest);
+  for (int i = 0; i < n; i++) {
+    char file[PATH_MAX];
+    if (!status && snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name) < PATH_MAX &&
+        !stat(file, &st) && S_ISREG(st.st_mode)) {
+      status = digest_file(file, out, err);
+      willis_digest_add(&digest, out, WILLIS_DIGEST_BYTES);
+    }
+    free(entry[i]);
+  }
+  free(entry);
+  willis_digest_end(&digest, out);
+  return status;
+}
+
+/* ---- the set ---- */
+
+size_t willis_dataset_bytes(ptrdiff_t size, ptrdiff_t count) {
+  /* Kept: volume and input of each. Always: the target, and while one is made a volume, an input
+   * and the 90 images at most. */
+  double voxels = (double)size * (double)size * (double)size;
+  double images = 90.0 * (double)size * (double)size;
+  return (size_t)(((double)count * 2 + 3) * voxels * sizeof(float) + images * sizeof(float));
+}
+
+static bool report(const struct willis_progress *progress, ptrdiff_t done, ptrdiff_t total) {
+  return willis_progress_report(progress, "patients", (double)done, (double)total, "patients");
+}
+
+/* Reads patient i once; keeps what is to be kept. */
+static enum willis_status prepare(struct willis_dataset *dataset, ptrdiff_t i,
+                                  const struct willis_warnings *warnings,
+                                  struct willis_error *err) {
+  struct patient *p = &dataset->patient[i];
+  const char *path = dataset->cohort->cases[i].path;
+  struct willis_volume volume = {0};
+  enum willis_status status = digest_path(path, p->digest, err);
+  if (!status)
+    status = willis_case_load(path, dataset->sampling.size, dataset->sampling.tissue, warnings,
+                              &volume, err);
+  if (!status) status = willis_volume_otsu(&volume, &p->otsu, err);
+  if (!status && dataset->kept) status = make_input(dataset, &volume, &p->input, err);
+  if (!status && dataset->kept) {
+    p->volume = volume;
+    volume = (struct willis_volume){0};
+  }
+  willis_volume_release(&volume);
+  return status;
+}
+
+enum willis_status willis_dataset_create(const struct willis_cohort *cohort, ptrdiff_t count,
+                                         const struct willis_sampling *sampling,
+                                         size_t memory_limit,
+                                         const struct willis_progress *progress,
+                                         const struct willis_warnings *warnings,
+                                         struct willis_dataset **dataset,
+                                         struct willis_error *err) {
+  *dataset = NULL;
+  enum willis_status status = check_sampling(sampling, err);
+  if (status) return status;
+  if (count < 1 || count > cohort->count)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%td patients wanted, %s has %td", count,
+                       cohort->name, cohort->count);
+  struct willis_dataset *d = willis_take_zeroed(1, sizeof *d);
+  if (d) d->patient = willis_take_zeroed(count, sizeof *d->patient);
+  if (!d || !d->patient) {
+    willis_release(d);
+    return willis_fail_memory(err, "the data set", count, sizeof *d->patient);
+  }
+  d->cohort = cohort;
+  d->count = count;
+  d->sampling = *sampling;
+  d->kept = !memory_limit || willis_dataset_bytes(sampling->size, count) <= memory_limit;
+  for (ptrdiff_t i = 0; i < count && !status; i++) {
+    if (!report(progress, i, count))
+      status = willis_fail(err, WILLIS_CANCELLED, "stopped while preparing patients");
+    else
+      status = prepare(d, i, warnings, err);
+  }
+  if (!status) (void)report(progress, count, count);
+  if (status)
+    willis_dataset_destroy(d);
+  else
+    *dataset = d;
+  return status;
+}
+
+void willis_dataset_destroy(struct willis_dataset *dataset) {
+  if (!dataset) return;
+  for (ptrdiff_t i = 0; i < dataset->count; i++) {
+    willis_volume_release(&dataset->patient[i].volume);
+    willis_volume_release(&dataset->patient[i].input);
+  }
+  willis_volume_release(&dataset->volume);
+  willis_volume_release(&dataset->input);
+  willis_volume_release(&dataset->truth);
+  willis_release(dataset->patient);
+  willis_release(dataset);
+}
+
+enum willis_status willis_dataset_set_views(struct willis_dataset *dataset, int views,
+                                            const struct willis_progress *progress,
+                                            struct willis_error *err) {
+  if (dataset->sampling.views == views) return WILLIS_OK;
+  dataset->sampling.views = views;
+  enum willis_status status = check_sampling(&dataset->sampling, err);
+  for (ptrdiff_t i = 0; dataset->kept && i < dataset->count && !status; i++) {
+    struct patient *p = &dataset->patient[i];
+    willis_volume_release(&p->input);
+    if (!report(progress, i, dataset->count))
+      status = willis_fail(err, WILLIS_CANCELLED, "stopped while projecting patients");
+    else
+      status = make_input(dataset, &p->volume, &p->input, err);
+  }
+  return status;
+}
+
+ptrdiff_t willis_dataset_count(const struct willis_dataset *dataset) {
+  return dataset->count;
+}
+
+ptrdiff_t willis_dataset_kept(const struct willis_dataset *dataset) {
+  return dataset->kept ? dataset->count : 0;
+}
+
+const char *willis_dataset_name(const struct willis_dataset *dataset, ptrdiff_t i) {
+  return dataset->cohort->cases[i].name;
+}
+
+const struct willis_sampling *willis_dataset_sampling(const struct willis_dataset *dataset) {
+  return &dataset->sampling;
+}
+
+const unsigned char *willis_dataset_digest(const struct willis_dataset *dataset, ptrdiff_t i) {
+  return dataset->patient[i].digest;
+}
+
+enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_t i,
+                                        struct willis_pair *pair, struct willis_error *err) {
+  struct patient *p = &dataset->patient[i];
+  enum willis_status status = WILLIS_OK;
+  if (!dataset->kept) {
+    willis_volume_release(&dataset->volume);
+    willis_volume_release(&dataset->input);
+    /* Warnings were given when the patient was first read. */
+    status = willis_case_load(dataset->cohort->cases[i].path, dataset->sampling.size,
+                              dataset->sampling.tissue, NULL, &dataset->volume, err);
+    if (!status) status = make_input(dataset, &dataset->volume, &dataset->input, err);
+    if (status) return status;
+  }
+  const struct willis_volume *volume = dataset->kept ? &p->volume : &dataset->volume;
+  struct willis_volume *truth = &dataset->truth;
+  if (!truth->voxels) status = willis_volume_create(truth, &volume->grid, err);
+  if (status) return status;
+  truth->grid = volume->grid;
+  ptrdiff_t count = willis_grid_count(&volume->grid);
+  for (ptrdiff_t v = 0; v < count; v++) truth->voxels[v] = volume->voxels[v] > p->otsu ? 1 : 0;
+  *pair = (struct willis_pair){volume, dataset->kept ? &p->input : &dataset->input, truth};
+  return WILLIS_OK;
+}
+
+ptrdiff_t willis_subset_count(const struct willis_subset *subset) {
+  return subset->end > subset->begin ? subset->end - subset->begin : 0;
+}
+
+void willis_subset_digest(const struct willis_subset *subset, struct willis_digest *digest) {
+  ptrdiff_t count = willis_subset_count(subset);
+  willis_digest_add_text(digest, "patients %td\n", count);
+  if (!count) return;
+  const struct willis_sampling *s = &subset->dataset->sampling;
+  willis_digest_add_text(digest, "size %td views %d arc %.17g mode %d tissue %d\n", s->size,
+                         s->views, s->arc_deg, (int)s->mode, (int)s->tissue);
+  for (ptrdiff_t i = subset->begin; i < subset->end; i++)
+    willis_digest_add(digest, subset->dataset->patient[i].digest, WILLIS_DIGEST_BYTES);
+}

@@ -1,0 +1,17 @@
+/* What training needs to know about a data set besides willis/train.h. */
+#ifndef WILLIS_RECON_DATASET_H
+#define WILLIS_RECON_DATASET_H
+
+#include "recon/digest.h"
+
+#include <willis/train.h>
+
+/* SHA-256 of a patient's file; of a folder, of its files' digests in byte order. */
+const unsigned char *willis_dataset_digest(const struct willis_dataset *dataset, ptrdiff_t i);
+/* Adds the sampling and the files of the subset: what "the same data" means. */
+void willis_subset_digest(const struct willis_subset *subset, struct willis_digest *digest);
+/* How many patients are in memory: all or none. */
+ptrdiff_t willis_dataset_kept(const struct willis_dataset *dataset);
+ptrdiff_t willis_subset_count(const struct willis_subset *subset);
+
+#endif

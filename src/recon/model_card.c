@@ -1,0 +1,192 @@
+/* Which model fits which angiograms: metadata read strictly, and models looked up by name. */
+#define _GNU_SOURCE
+#include "base/error.h"
+
+#include <willis/reconstruct.h>
+
+#include <dirent.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char ending[] = ".safetensors";
+static const double angle_tolerance_deg = 1;
+enum { MODELS_MOST = 256, NAME_MOST = 128 };
+
+/* ---- the card ---- */
+
+static enum willis_status number(const struct willis_network *network, const char *key,
+                                 double least, double most, double *value,
+                                 struct willis_error *err) {
+  const char *text = willis_network_metadata(network, key);
+  if (!text) return willis_fail(err, WILLIS_FORMAT, "the model's metadata have no '%s'", key);
+  char *end;
+  *value = strtod(text, &end);
+  if (end == text || *end || !(*value >= least && *value <= most))
+    return willis_fail(err, WILLIS_FORMAT,
+                       "the model's metadata: %s '%.40s': expected a number from %g to %g", key,
+                       text, least, most);
+  return WILLIS_OK;
+}
+
+enum willis_status willis_model_describe(const struct willis_network *network,
+                                         struct willis_model_card *card, struct willis_error *err) {
+  *card = (struct willis_model_card){.threshold = 0.5};
+  double views = 0, size = 0;
+  enum willis_status status = number(network, "views", 1, 100000, &views, err);
+  if (!status) status = number(network, "arc_deg", 0, 360, &card->arc_deg, err);
+  if (!status) status = number(network, "size", 1, 100000, &size, err);
+  if (!status && willis_network_metadata(network, "threshold"))
+    status = number(network, "threshold", 0, 1, &card->threshold, err);
+  if (status) return status;
+  card->views = (int)views;
+  card->size = (ptrdiff_t)size;
+  const char *mode = willis_network_metadata(network, "projection");
+  if (!mode || (strcmp(mode, "max") && strcmp(mode, "sum")))
+    return willis_fail(err, WILLIS_FORMAT,
+                       "the model's metadata: projection '%.40s': expected max or sum",
+                       mode ? mode : "");
+  card->mode = strcmp(mode, "sum") ? WILLIS_PROJECTION_MAX : WILLIS_PROJECTION_SUM;
+  const char *trained_on = willis_network_metadata(network, "trained_on");
+  snprintf(card->trained_on, sizeof card->trained_on, "%s", trained_on ? trained_on : "unknown");
+  return WILLIS_OK;
+}
+
+enum willis_status willis_model_check(const struct willis_model_card *card,
+                                      const struct willis_projections *stack,
+                                      struct willis_error *err) {
+  if (card->views != stack->view_count)
+    return willis_fail(err, WILLIS_MISMATCH, "the model is for %d views, the stack has %td",
+                       card->views, stack->view_count);
+  if (card->mode != stack->mode)
+    return willis_fail(err, WILLIS_MISMATCH,
+                       "the model is for %s projections, the stack holds %s projections",
+                       card->mode == WILLIS_PROJECTION_SUM ? "sum" : "max",
+                       stack->mode == WILLIS_PROJECTION_SUM ? "sum" : "max");
+  double angle[90];
+  enum willis_status status = willis_views_arc(card->views, card->arc_deg, angle, err);
+  for (int k = 0; k < card->views && !status; k++) {
+    const struct willis_view *view = &stack->view[k];
+    if (fabs(view->primary_angle_deg - angle[k]) > angle_tolerance_deg ||
+        fabs(view->secondary_angle_deg) > angle_tolerance_deg)
+      return willis_fail(err, WILLIS_MISMATCH,
+                         "view %d is at (%g°, %g°), but the model knows it at (%g°, 0°): it was "
+                         "trained on %d views over %g°",
+                         k, view->primary_angle_deg, view->secondary_angle_deg, angle[k],
+                         card->views, card->arc_deg);
+  }
+  return status;
+}
+
+/* ---- looking up ---- */
+
+static bool is_file(const char *path) {
+  struct stat st;
+  return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+static bool ends_as_model(const char *name) {
+  size_t n = strlen(name), m = sizeof ending - 1;
+  return n > m && !strcmp(name + n - m, ending);
+}
+
+/* A sorted list of the short names in all folders. */
+struct shelf {
+  char name[MODELS_MOST][NAME_MOST];
+  int folder[MODELS_MOST];
+  int count;
+};
+
+static void put_on_shelf(struct shelf *shelf, const char *name, int folder) {
+  size_t n = strlen(name) - (sizeof ending - 1);
+  if (shelf->count == MODELS_MOST || n >= NAME_MOST) return;
+  int at = shelf->count++;
+  for (; at > 0 && strncmp(shelf->name[at - 1], name, n + 1) > 0; at--) {
+    memcpy(shelf->name[at], shelf->name[at - 1], NAME_MOST);
+    shelf->folder[at] = shelf->folder[at - 1];
+  }
+  memcpy(shelf->name[at], name, n);
+  shelf->name[at][n] = 0;
+  shelf->folder[at] = folder;
+}
+
+static void fill_shelf(struct shelf *shelf, const char *const *folder, int folder_count) {
+  shelf->count = 0;
+  for (int f = 0; f < folder_count; f++) {
+    DIR *dir = folder[f] ? opendir(folder[f]) : NULL;
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+      if (entry->d_name[0] != '.' && ends_as_model(entry->d_name))
+        put_on_shelf(shelf, entry->d_name, f);
+    if (dir) closedir(dir);
+  }
+}
+
+static void list_shelf(const struct shelf *shelf, char *text, size_t size) {
+  size_t n = 0;
+  text[0] = 0;
+  for (int i = 0; i < shelf->count && n < size; i++)
+    n += (size_t)snprintf(text + n, size - n, "%s%s", i ? ", " : "", shelf->name[i]);
+  if (!shelf->count) snprintf(text, size, "none");
+}
+
+static enum willis_status place(const struct shelf *shelf, int i, const char *const *folder,
+                                char *path, size_t path_size, struct willis_error *err) {
+  int n = snprintf(path, path_size, "%s/%s%s", folder[shelf->folder[i]], shelf->name[i], ending);
+  if (n < 0 || (size_t)n >= path_size)
+    return willis_fail(err, WILLIS_IO, "%s: the path is too long", shelf->name[i]);
+  return WILLIS_OK;
+}
+
+/* The model that fits; files that are no models are stepped over. −1 if there is none. */
+static int best_fit(const struct shelf *shelf, const char *const *folder,
+                    const struct willis_projections *stack, ptrdiff_t size) {
+  int best = -1;
+  double best_distance = INFINITY;
+  for (int i = 0; i < shelf->count; i++) {
+    char path[PATH_MAX];
+    struct willis_network *network = NULL;
+    struct willis_model_card card;
+    if (place(shelf, i, folder, path, sizeof path, NULL) ||
+        willis_network_read(path, &network, NULL))
+      continue;
+    bool fits =
+        !willis_model_describe(network, &card, NULL) && !willis_model_check(&card, stack, NULL);
+    willis_network_destroy(network);
+    if (!fits) continue;
+    double distance = fabs(log((double)card.size / (double)(size > 0 ? size : card.size)));
+    if (distance < best_distance) {
+      best = i;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+enum willis_status willis_model_find(const char *name, const char *const *folder, int folder_count,
+                                     const struct willis_projections *stack, ptrdiff_t size,
+                                     char *path, size_t path_size, struct willis_error *err) {
+  if (name && (strchr(name, '/') || ends_as_model(name))) {
+    int n = snprintf(path, path_size, "%s", name);
+    if (n < 0 || (size_t)n >= path_size)
+      return willis_fail(err, WILLIS_IO, "%.40s…: the path is too long", name);
+    if (!is_file(path)) return willis_fail(err, WILLIS_IO, "%s: no such model file", path);
+    return WILLIS_OK;
+  }
+  struct shelf shelf;
+  char list[256];
+  fill_shelf(&shelf, folder, folder_count);
+  list_shelf(&shelf, list, sizeof list);
+  if (!name) {
+    int best = best_fit(&shelf, folder, stack, size);
+    if (best >= 0) return place(&shelf, best, folder, path, path_size, err);
+    return willis_fail(
+        err, WILLIS_MISMATCH, "no model fits %td %s projections at these angles; there are: %s",
+        stack->view_count, stack->mode == WILLIS_PROJECTION_SUM ? "sum" : "max", list);
+  }
+  for (int i = 0; i < shelf.count; i++)
+    if (!strcmp(shelf.name[i], name)) return place(&shelf, i, folder, path, path_size, err);
+  return willis_fail(err, WILLIS_IO, "no model is called '%.60s'; there are: %s", name, list);
+}
