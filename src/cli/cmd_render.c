@@ -1,5 +1,5 @@
 /* willis render: maximum projections of volumes as a labelled figure. */
-#include "cli/options.h"
+#include "cli/inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,23 +52,6 @@ static bool split_labels(struct figure *figure, const char *text) {
   return false;
 }
 
-/* Reads a volume as a cubic LPS one (M1). */
-static enum willis_status load(const struct call *call, const char *path,
-                               struct willis_volume *volume, struct willis_error *err) {
-  struct willis_volume raw = {0};
-  struct willis_grid cubic;
-  enum willis_status status = willis_volume_read(path, &raw, &call->warnings, err);
-  if (!status) status = willis_volume_orient_lps(&raw, &call->warnings, err);
-  if (status || willis_grid_is_lps_cube(&raw.grid)) {
-    *volume = raw;
-    return status;
-  }
-  status = willis_grid_make_cubic(&raw.grid, 0, 0, &cubic, err);
-  if (!status) status = willis_volume_resample(&raw, &cubic, volume, err);
-  willis_volume_release(&raw);
-  return status;
-}
-
 /* Probabilities and masks are shown from 0 to 1, so that a faint one looks faint; all else from the
  * darkest to the brightest pixel of its row. */
 static void choose_window(const struct willis_projections *stack, float *low, float *high) {
@@ -89,7 +72,7 @@ static enum willis_status picture_volume(const struct call *call, struct figure 
   struct willis_volume volume = {0};
   struct willis_projections stack = {0};
   bool transpose = call->option[TRANSPOSE].given;
-  enum willis_status status = load(call, call->argument[v], &volume, err);
+  enum willis_status status = load_cube(call, call->argument[v], &volume, err);
   if (status) goto out;
   const struct willis_grid *grid = &volume.grid;
   status = willis_projections_create(&stack, grid->size[0], grid->size[2], figure->angles, err);
