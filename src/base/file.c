@@ -285,14 +285,21 @@ enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzi
     return status;
   }
   if (gzip) {
-    /* Level 1 costs a fifth of the time of level 6 and a tenth more bytes on vessel volumes. */
-    if (deflateInit2(&w->z, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+    enum willis_status status = willis_writer_compress(w, err);
+    if (status) {
       willis_writer_abandon(w);
-      return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for compressing");
+      return status;
     }
-    w->gzip = true;
   }
   *writer = w;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_writer_compress(struct willis_writer *w, struct willis_error *err) {
+  /* Level 1 costs a fifth of the time of level 6 and a tenth more bytes on vessel volumes. */
+  if (deflateInit2(&w->z, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for compressing");
+  w->gzip = true;
   return WILLIS_OK;
 }
 
@@ -391,6 +398,11 @@ enum willis_status willis_file_write(const char *path, const void *bytes, size_t
     return status;
   }
   return willis_writer_commit(writer, err);
+}
+
+bool willis_path_is_folder(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 bool willis_path_ends(const char *path, const char *ending) {

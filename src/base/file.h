@@ -57,6 +57,9 @@ struct willis_writer;
 WILLIS_CHECKED enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzip,
                                                      struct willis_writer **writer,
                                                      struct willis_error *err);
+/* From here on what is put is compressed with gzip: for formats with a plain header. */
+WILLIS_CHECKED enum willis_status willis_writer_compress(struct willis_writer *writer,
+                                                         struct willis_error *err);
 WILLIS_CHECKED enum willis_status willis_writer_put(struct willis_writer *writer, const void *bytes,
                                                     size_t size, struct willis_error *err);
 /* Makes the file appear. Frees the writer, whatever happens; on failure nothing is left behind and
@@ -72,6 +75,7 @@ WILLIS_CHECKED enum willis_status willis_file_write(const char *path, const void
                                                     size_t size, bool overwrite, bool gzip,
                                                     struct willis_error *err);
 
+bool willis_path_is_folder(const char *path);
 /* True when `path` ends with `ending`, ASCII case ignored. */
 bool willis_path_ends(const char *path, const char *ending);
 

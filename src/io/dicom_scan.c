@@ -1,0 +1,190 @@
+/* A walk over the elements of a DICOM file (PS3.5, chapter 7) before DCMTK sees it: DCMTK recurses
+ * on nested sequences and believes lengths. */
+#include "base/error.h"
+#include "io/bytes.h"
+#include "io/dicom.h"
+#include "io/dicom_slice.h"
+
+#include <string.h>
+
+enum { PREAMBLE = 128, MARKED = PREAMBLE + 4, DEEPEST = 16 };
+static const uint32_t UNDEFINED = 0xFFFFFFFF;
+static const uint32_t ITEM = 0xFFFEE000, ITEM_END = 0xFFFEE00D, SEQUENCE_END = 0xFFFEE0DD;
+static const uint32_t TRANSFER_SYNTAX = 0x00020010, PIXELS = 0x7FE00010;
+
+/* An open sequence or item; `end` is SIZE_MAX when a delimiter ends it. */
+struct level {
+  size_t end;
+  bool is_implicit;
+};
+
+struct scan {
+  const unsigned char *bytes;
+  size_t size, at;
+  bool big_endian, is_implicit;
+  int depth;
+  struct level level[DEEPEST];
+  struct willis_error *err;
+};
+
+struct element {
+  uint32_t tag, length;
+  size_t value; /* its first byte */
+  bool may_nest, is_unknown;
+};
+
+bool willis_dicom_recognize(const unsigned char *bytes, size_t size) {
+  return size >= MARKED && memcmp(bytes + PREAMBLE, "DICM", 4) == 0;
+}
+
+static enum willis_status broken(const struct scan *s, uint32_t tag, const char *what) {
+  return willis_fail(s->err, WILLIS_FORMAT, "byte %zu: element (%04x,%04x) %s", s->at, tag >> 16,
+                     tag & 0xFFFF, what);
+}
+
+static bool has_long_length(const unsigned char *vr) {
+  static const char long_vrs[] = "OBODOFOLOVOWSQSVUCUNURUTUV";
+  for (const char *at = long_vrs; *at; at += 2)
+    if (memcmp(vr, at, 2) == 0) return true;
+  return false;
+}
+
+/* The head of the element at s->at. */
+static enum willis_status read_element(const struct scan *s, struct element *e) {
+  const unsigned char *at = s->bytes + s->at;
+  size_t left = s->size - s->at;
+  *e = (struct element){0};
+  if (left < 8)
+    return willis_fail(s->err, WILLIS_FORMAT, "byte %zu: %zu bytes left, expected an element",
+                       s->at, left);
+  e->tag = (uint32_t)willis_load(at, 2, s->big_endian) << 16 |
+           (uint32_t)willis_load(at + 2, 2, s->big_endian);
+  bool is_implicit = s->depth ? s->level[s->depth - 1].is_implicit : s->is_implicit;
+  size_t head = 8;
+  if (is_implicit || e->tag >> 16 == 0xFFFE) {
+    e->length = (uint32_t)willis_load(at + 4, 4, s->big_endian);
+    e->may_nest = true;
+  } else if (has_long_length(at + 4)) {
+    head = 12;
+    if (left < head) return broken(s, e->tag, "is cut");
+    e->length = (uint32_t)willis_load(at + 8, 4, s->big_endian);
+    e->is_unknown = memcmp(at + 4, "UN", 2) == 0;
+    e->may_nest = e->is_unknown || memcmp(at + 4, "SQ", 2) == 0;
+  } else {
+    e->length = (uint32_t)willis_load(at + 6, 2, s->big_endian);
+  }
+  e->value = s->at + head;
+  if (e->length != UNDEFINED && e->length > s->size - e->value)
+    return willis_fail(s->err, WILLIS_FORMAT,
+                       "byte %zu: element (%04x,%04x) claims %u bytes, but %zu are left", s->at,
+                       e->tag >> 16, e->tag & 0xFFFF, e->length, s->size - e->value);
+  return WILLIS_OK;
+}
+
+/* A value that is a sequence: explicit SQ, or whatever begins with an item. */
+static bool opens_sequence(const struct scan *s, const struct element *e) {
+  if (!e->may_nest) return false;
+  if (e->length == UNDEFINED) return true;
+  if (e->length < 8) return false;
+  const unsigned char *at = s->bytes + e->value;
+  return willis_load(at, 2, s->big_endian) == ITEM >> 16 &&
+         willis_load(at + 2, 2, s->big_endian) == (ITEM & 0xFFFF);
+}
+
+static enum willis_status open_level(struct scan *s, const struct element *e) {
+  if (s->depth == DEEPEST) return broken(s, e->tag, "is nested deeper than 16 sequences and items");
+  bool is_implicit = s->depth ? s->level[s->depth - 1].is_implicit : s->is_implicit;
+  /* A sequence of unknown representation holds implicit elements (PS3.5, 6.2.2). */
+  s->level[s->depth++] = (struct level){
+      .end = e->length == UNDEFINED ? SIZE_MAX : e->value + e->length,
+      .is_implicit = is_implicit || e->is_unknown,
+  };
+  s->at = e->value;
+  return WILLIS_OK;
+}
+
+/* Compressed pixels: items of bytes up to a delimiter. */
+static enum willis_status skip_fragments(struct scan *s, size_t from) {
+  s->at = from;
+  for (;;) {
+    struct element e;
+    enum willis_status status = read_element(s, &e);
+    if (status) return status;
+    if (e.tag != SEQUENCE_END && (e.tag != ITEM || e.length == UNDEFINED))
+      return broken(s, e.tag, "among compressed pixels, expected an item of known length");
+    s->at = e.value + e.length;
+    if (e.tag == SEQUENCE_END) return WILLIS_OK;
+  }
+}
+
+/* One step; *done after the pixels of the file itself. */
+static enum willis_status step(struct scan *s, bool *done) {
+  struct element e;
+  enum willis_status status = read_element(s, &e);
+  if (status) return status;
+  if (e.tag == ITEM_END || e.tag == SEQUENCE_END) {
+    if (s->depth == 0) return broken(s, e.tag, "ends nothing");
+    s->depth--;
+    s->at = e.value;
+  } else if (e.tag == ITEM) {
+    if (s->depth == 0) return broken(s, e.tag, "stands outside a sequence");
+    return open_level(s, &e);
+  } else if (e.tag == PIXELS && e.length == UNDEFINED) {
+    status = skip_fragments(s, e.value);
+  } else if (opens_sequence(s, &e)) {
+    return open_level(s, &e);
+  } else if (e.length == UNDEFINED) {
+    return broken(s, e.tag, "has no length, expected one");
+  } else {
+    s->at = e.value + e.length;
+  }
+  *done = e.tag == PIXELS && s->depth == 0;
+  return status;
+}
+
+static bool uid_is(const struct scan *s, const struct element *e, const char *text) {
+  size_t length = e->length;
+  const unsigned char *uid = s->bytes + e->value;
+  while (length && (uid[length - 1] == 0 || uid[length - 1] == ' ')) length--;
+  return length == strlen(text) && memcmp(uid, text, length) == 0;
+}
+
+/* The group (0002,eeee), always explicit and little-endian, says how the rest is written. */
+static enum willis_status read_meta(struct scan *s) {
+  bool is_implicit = false, big_endian = false;
+  s->at = MARKED;
+  while (s->size - s->at >= 8 && willis_load(s->bytes + s->at, 2, false) == 2) {
+    struct element e;
+    enum willis_status status = read_element(s, &e);
+    if (status) return status;
+    if (e.length == UNDEFINED) return broken(s, e.tag, "has no length, expected one");
+    if (e.tag == TRANSFER_SYNTAX) {
+      is_implicit = uid_is(s, &e, "1.2.840.10008.1.2");
+      big_endian = uid_is(s, &e, "1.2.840.10008.1.2.2");
+      if (uid_is(s, &e, "1.2.840.10008.1.2.1.99"))
+        return willis_fail(s->err, WILLIS_UNSUPPORTED,
+                           "a deflated DICOM file, expected one that is not");
+    }
+    s->at = e.value + e.length;
+  }
+  s->is_implicit = is_implicit;
+  s->big_endian = big_endian;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size, size_t *end,
+                                     struct willis_error *err) {
+  *end = 0;
+  struct scan s = {.bytes = bytes, .size = size, .err = err};
+  if (!willis_dicom_recognize(bytes, size))
+    return willis_fail(err, WILLIS_FORMAT, "byte 128: expected \"DICM\"");
+  enum willis_status status = read_meta(&s);
+  bool done = false;
+  while (!status && !done) {
+    while (s.depth && s.at >= s.level[s.depth - 1].end) s.depth--;
+    if (s.at == s.size) break;
+    status = step(&s, &done);
+  }
+  *end = s.at;
+  return status;
+}

@@ -1,0 +1,36 @@
+/* One DICOM file as a slice: our own walk over its elements, then DCMTK. */
+#ifndef WILLIS_IO_DICOM_SLICE_H
+#define WILLIS_IO_DICOM_SLICE_H
+
+#include <willis/io.h>
+
+WILLIS_BEGIN
+
+/* Frame LPS mm. `row_direction` is where columns grow, `column_direction` where rows grow. */
+struct willis_dicom_slice {
+  ptrdiff_t columns, rows;
+  double column_spacing_mm, row_spacing_mm;
+  double thickness_mm; /* 0 when the file does not say */
+  double position_mm[3], row_direction[3], column_direction[3];
+  bool integral;
+  char series[68]; /* the series' identifier, only to be compared */
+};
+
+/* Walks over every element without recursion. FORMAT when one claims more bytes than there are, or
+ * sequences are nested deeper than 16; UNSUPPORTED for a deflated file. *end is the first byte
+ * after the pixels (or after the last element): what follows, often padding, need not be read. */
+WILLIS_CHECKED enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size,
+                                                    size_t *end, struct willis_error *err);
+
+/* Attributes and, unless `pixels` is null, rows × columns values into it (the caller has found the
+ * sizes with a call before). The bytes must have passed willis_dicom_scan(). `*is_image` is false,
+ * with OK, for a DICOM file without an image (a directory, a report). */
+WILLIS_CHECKED enum willis_status willis_dicom_slice_read(const unsigned char *bytes, size_t size,
+                                                          const struct willis_limits *limits,
+                                                          bool *is_image,
+                                                          struct willis_dicom_slice *slice,
+                                                          float *pixels, struct willis_error *err);
+
+WILLIS_END
+
+#endif
