@@ -46,7 +46,8 @@ static enum willis_status histogram_init(struct histogram *h, float low, float h
     for (ptrdiff_t b = 0; b < h->bins; b++) h->centre[b] = (double)low + (double)b;
     return WILLIS_OK;
   }
-  h->bins_per_value = (float)FLOAT_BINS / (high - low);
+  /* Infinite where the range is a few denormal numbers. */
+  h->bins_per_value = fminf(FLT_MAX, (float)FLOAT_BINS / (high - low));
   for (int b = 0; b < FLOAT_BINS; b++) h->edge[b] = (float)(b * (width / FLOAT_BINS) + low);
   h->edge[FLOAT_BINS] = high;
   for (int b = 0; b < FLOAT_BINS; b++) {
