@@ -59,8 +59,7 @@ void willis_conv_transpose3d_backward_weight(const struct willis_conv_transpose3
         for (int k = 0; k < TAPS; k++) {
           double g = d_y[block_voxel(shape->extent, p, k) * shape->outputs + o];
           if (first == 0) bias += g;
-          for (int i = 0; i < count; i++)
-            sum[k][i] += g * (double)x[p * shape->inputs + first + i];
+          for (int i = 0; i < count; i++) sum[k][i] += g * (double)x[p * shape->inputs + first + i];
         }
       for (int i = 0; i < count; i++)
         for (int k = 0; k < TAPS; k++)

@@ -86,6 +86,7 @@ const struct willis_encoder_block_variant willis_encoder_block_plain = {
 /* Best first; the plain one fits everything. */
 static const struct willis_encoder_block_variant *const variants[] = {
 #ifdef WILLIS_HAVE_AVX2
+    &willis_first_block_avx2,
     &willis_encoder_block_avx2,
 #endif
     &willis_encoder_block_plain,

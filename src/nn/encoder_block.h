@@ -69,7 +69,8 @@ void willis_encoder_block_backward(struct willis_encoder_block *block,
 
 /* The variants, for tests. */
 extern const struct willis_encoder_block_variant willis_encoder_block_plain;
-extern const struct willis_encoder_block_variant willis_encoder_block_avx2; /* encoder_block_avx2.c */
-extern const struct willis_encoder_block_variant willis_first_block_avx2;   /* first_block_avx2.c */
+extern const struct willis_encoder_block_variant
+    willis_encoder_block_avx2;                                            /* encoder_block_avx2.c */
+extern const struct willis_encoder_block_variant willis_first_block_avx2; /* first_block_avx2.c */
 
 #endif

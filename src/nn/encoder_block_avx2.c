@@ -51,8 +51,8 @@ static void plan(struct willis_encoder_block *block, struct willis_arena *arena)
 static void plan_scratch(struct willis_encoder_block *block, struct willis_arena *arena) {
   const struct willis_conv3d_shape *shape = &block->shape;
   const ptrdiff_t outputs = shape->outputs, pooled = pooled_voxels(block) * outputs;
-  block->packed = willis_arena_take(arena, willis_conv3d_avx2_packed_count(shape),
-                                    sizeof *block->packed);
+  block->packed =
+      willis_arena_take(arena, willis_conv3d_avx2_packed_count(shape), sizeof *block->packed);
   block->scratch = willis_arena_take(
       arena, (ptrdiff_t)willis_conv3d_avx2_scratch_bytes(shape, shape->extent.depth), 1);
   ptrdiff_t chunks = block->training ? chunk_count(block) : 1;
@@ -115,8 +115,8 @@ static void forward(struct willis_encoder_block *block, const struct willis_bloc
     }
 }
 
-/* Over pooled voxels [begin, end): d ← 0 where ReLU was shut; sum[c] = Σd, product[c] = Σ d·extreme;
- * then d ← scale·d. */
+/* Over pooled voxels [begin, end): d ← 0 where ReLU was shut; sum[c] = Σd, product[c] = Σ
+ * d·extreme; then d ← scale·d. */
 static void sum_chunk(const struct willis_encoder_block *block, const float *y, float *d,
                       ptrdiff_t begin, ptrdiff_t end, double *sum, double *product) {
   const int outputs = block->shape.outputs;

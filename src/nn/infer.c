@@ -41,8 +41,8 @@ static enum willis_status inference_prepare(const struct willis_network *network
   *run = (struct inference){0};
   enum willis_status status = willis_network_extent(network, size, &run->extent, err);
   if (status != WILLIS_OK) return status;
-  run->padded = run->extent.width != size[0] || run->extent.height != size[1] ||
-                run->extent.depth != size[2];
+  run->padded =
+      run->extent.width != size[0] || run->extent.height != size[1] || run->extent.depth != size[2];
   run->plan = willis_take(1, a->plan_bytes);
   run->blocks = willis_take(a->layer_count, sizeof *run->blocks);
   if (!run->plan || !run->blocks)
@@ -112,8 +112,8 @@ enum willis_status willis_network_infer(const struct willis_network *network,
     a->forward(run.plan, run.blocks, x, y);
   ptrdiff_t broken = finish(size[0] * size[1] * size[2], output, y);
   if (broken > 0)
-    status = willis_fail(err, WILLIS_NUMERIC,
-                         "network %s: %td voxels came out as NaN or infinity", a->name, broken);
+    status = willis_fail(err, WILLIS_NUMERIC, "network %s: %td voxels came out as NaN or infinity",
+                         a->name, broken);
 out:
   inference_release(&run);
   return status;

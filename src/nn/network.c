@@ -28,9 +28,8 @@ static const struct {
   bool normalisation, learned;
   float start;
 } layer_tensors[] = {
-    {"weight", false, true, 0},      {"bias", false, true, 0},
-    {"weight", true, true, 1},       {"bias", true, true, 0},
-    {"running_mean", true, false, 0}, {"running_var", true, false, 1},
+    {"weight", false, true, 0}, {"bias", false, true, 0},         {"weight", true, true, 1},
+    {"bias", true, true, 0},    {"running_mean", true, false, 0}, {"running_var", true, false, 1},
 };
 
 enum { LAYER_TENSORS = sizeof layer_tensors / sizeof *layer_tensors };
@@ -187,8 +186,7 @@ ptrdiff_t willis_network_parameter_count(const struct willis_network *network) {
 }
 
 void willis_network_set_output_bias(struct willis_network *network, float bias) {
-  struct willis_network_tensor last =
-      willis_network_tensor(network, network->tensor_count - 1);
+  struct willis_network_tensor last = willis_network_tensor(network, network->tensor_count - 1);
   for (ptrdiff_t i = 0; i < last.count; i++) last.values[i] = bias;
 }
 

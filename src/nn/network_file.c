@@ -54,8 +54,8 @@ static enum willis_status check_count(const struct willis_network *n, ptrdiff_t 
                                       struct willis_error *err) {
   ptrdiff_t wanted = n->tensor_count + counters;
   if (weights->entry_count == wanted) return WILLIS_OK;
-  return willis_fail(err, WILLIS_MISMATCH, "%td tensors, network %s has %td",
-                     weights->entry_count, n->architecture->name, wanted);
+  return willis_fail(err, WILLIS_MISMATCH, "%td tensors, network %s has %td", weights->entry_count,
+                     n->architecture->name, wanted);
 }
 
 static enum willis_status take_metadata(struct willis_network *n,

@@ -151,8 +151,7 @@ static const char *broken_layer(const struct willis_trainer *t) {
   return a->layer[a->layer_count - 1].name;
 }
 
-static enum willis_status check_gradient(const struct willis_trainer *t,
-                                         struct willis_error *err) {
+static enum willis_status check_gradient(const struct willis_trainer *t, struct willis_error *err) {
   const struct willis_network *n = t->network;
   for (int i = 0; i < n->tensor_count; i++)
     if (n->tensor[i].learned && !all_finite(t->gradient + n->tensor[i].offset, n->tensor[i].count))

@@ -100,8 +100,8 @@ static enum willis_status check_tiling(const struct willis_weights *w, size_t da
   for (ptrdiff_t i = 0; i < w->entry_count; i++) {
     if (w->entry[i].begin != at)
       return willis_fail(err, WILLIS_FORMAT,
-                         "tensor %.80s begins at byte %zu of the data, not at %zu", w->entry[i].name,
-                         w->entry[i].begin, at);
+                         "tensor %.80s begins at byte %zu of the data, not at %zu",
+                         w->entry[i].name, w->entry[i].begin, at);
     at = w->entry[i].end;
   }
   if (at != data_bytes)
