@@ -5,24 +5,20 @@
 
 enum { WIDTH = 80, HELP_COLUMN = 28 };
 
-/* Prints `text` word by word, broken at WIDTH, each line indented; the cursor is at `column`. A
- * newline in the text begins a new paragraph. */
-static void print_wrapped(FILE *to, const char *text, int indent, int column) {
-  while (*text) {
+/* Prints `text` word by word, broken at WIDTH, each line indented; the cursor is at the indent
+ * already. A newline in the text begins a new paragraph. */
+static void print_wrapped(FILE *to, const char *text, int indent) {
+  for (int column = indent; *text;) {
     int length = (int)strcspn(text, " \n");
-    if (column + length > WIDTH && column > indent) {
+    if (column > indent && column + 1 + length > WIDTH) {
       fprintf(to, "\n%*s", indent, "");
       column = indent;
     }
-    fprintf(to, "%.*s", length, text);
-    column += length;
+    column += fprintf(to, column > indent ? " %.*s" : "%.*s", length, text);
     text += length;
     if (*text == '\n') {
       fprintf(to, "\n%*s", indent, "");
       column = indent;
-    } else if (*text == ' ' && column < WIDTH) {
-      fputc(' ', to);
-      column++;
     }
     if (*text) text++;
   }
@@ -41,7 +37,7 @@ static void print_row(const struct option_row *row, FILE *to) {
     fprintf(to, "%*s", HELP_COLUMN - n, "");
   char text[512];
   snprintf(text, sizeof text, row->fallback ? "%s [%s]" : "%s", row->help, row->fallback);
-  print_wrapped(to, text, HELP_COLUMN, HELP_COLUMN);
+  print_wrapped(to, text, HELP_COLUMN);
 }
 
 static bool is_common_shown(const struct command *command, const struct option_row *row) {
@@ -50,10 +46,10 @@ static bool is_common_shown(const struct command *command, const struct option_r
 
 void print_help(const struct command *command, FILE *to) {
   fprintf(to, "Usage: willis %s %s [options]\n\n", command->name, command->arguments);
-  print_wrapped(to, command->summary, 0, 0);
+  print_wrapped(to, command->summary, 0);
   if (command->details) {
     fputc('\n', to);
-    print_wrapped(to, command->details, 0, 0);
+    print_wrapped(to, command->details, 0);
   }
   if (command->rows && command->rows->name) {
     fputs("\nOptions:\n", to);

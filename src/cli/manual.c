@@ -40,7 +40,7 @@ static void put_row(FILE *to, const struct option_row *row) {
     fputs(". Default: ", to);
     put_roff(to, row->fallback);
   }
-  fputc('\n', to);
+  fputs(".\n", to);
 }
 
 static void put_head(FILE *to, const char *command, const char *summary) {
@@ -115,28 +115,28 @@ static void put_bash_choices(FILE *to, const struct option_row *row) {
   fputs("\" ;;\n", to);
 }
 
+/* Options after a dash, choices after their option, else files (-o default). */
 static void put_bash(FILE *to) {
   fputs("# bash completion for willis\n"
         "_willis() {\n"
         "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-        "  local command=${COMP_WORDS[1]} words=\n"
+        "  local command=${COMP_WORDS[1]} words= options=\n"
         "  if [ \"$COMP_CWORD\" = 1 ] || [ \"$COMP_CWORD-$command\" = 2-help ]; then\n"
         "    words=\"help --version",
         to);
   for (int i = 0; commands[i]; i++) fprintf(to, " %s", commands[i]->name);
-  fputs("\"\n    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n    return\n  fi\n"
-        "  case $command in\n",
-        to);
+  fputs("\"\n  fi\n  case $command in\n", to);
   for (int i = 0; commands[i]; i++) {
-    fprintf(to, "  %s)\n    words=\"", commands[i]->name);
+    fprintf(to, "  %s)\n    options=\"", commands[i]->name);
     put_bash_options(to, commands[i]->rows, true);
     put_bash_options(to, common_rows, commands[i]->needs_output);
     fputs("\"\n    case $before in\n", to);
     for (const struct option_row *row = commands[i]->rows; row && row->name; row++)
       if (row->kind == OPTION_CHOICE) put_bash_choices(to, row);
-    fputs("      -*) case $word in -*) ;; *) words= ;; esac ;;\n    esac ;;\n", to);
+    fputs("    esac ;;\n", to);
   }
   fputs("  esac\n"
+        "  case $word in -*) words=\"$words $options\" ;; esac\n"
         "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
         "}\n"
         "complete -o default -o bashdefault -F _willis willis\n",

@@ -71,7 +71,7 @@ int print_usage_error(const struct command *command, const char *format, ...) {
   va_start(list, format);
   vfprintf(stderr, format, list);
   va_end(list);
-  fprintf(stderr, "\nTry 'willis help%s%s'.\n", command ? " " : "", command ? command->name : "");
+  fprintf(stderr, " (see 'willis help%s%s')\n", command ? " " : "", command ? command->name : "");
   return 2;
 }
 

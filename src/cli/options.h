@@ -71,7 +71,7 @@ struct command {
 /* One line on stderr: "willis: SUBJECT: what…". `subject` may be null; it is not said twice when
  * the message begins with it. Returns 1. */
 int print_error(const char *subject, const struct willis_error *err);
-/* One line on stderr, then where help is. Returns 2. `command` may be null. */
+/* One line on stderr that ends with where help is. Returns 2. `command` may be null. */
 int print_usage_error(const struct command *command, const char *format, ...) WILLIS_PRINTF(2, 3);
 
 /* "0,45,90" into at most `most` numbers, all finite. Returns how many; −1 if it is not such a list.

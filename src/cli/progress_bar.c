@@ -21,15 +21,17 @@ static struct {
 
 static volatile sig_atomic_t stop_wanted;
 
+/* The second signal, of either kind, kills. */
 static void on_stop(int number) {
   (void)number;
   stop_wanted = 1;
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
 }
 
-/* Only who reports can be asked to stop, so the signals keep their usual meaning until then.
- * SA_RESETHAND lets the second one kill. */
+/* Only who reports can be asked to stop, so the signals keep their usual meaning until then. */
 static void listen_to_signals(void) {
-  struct sigaction action = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+  struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
