@@ -15,6 +15,8 @@
 enum {
   FLOAT_BINS = 256,
   LANES = 4,            /* histograms a thread fills in turn: equal neighbours don't wait */
+  BLOCK = 64,           /* voxels whose bins are guessed together */
+  PIECE = 1 << 18,      /* voxels a thread takes at once */
   MOST_VALUES = 1 << 24 /* beyond it float32 doesn't tell integers apart */
 };
 
@@ -25,6 +27,7 @@ struct histogram {
   /* floating point: */
   float edge[FLOAT_BINS + 1];
   float low, bins_per_value;
+  float doubt; /* in bins: a guess is right unless the place is this near to an edge */
   bool one_bin_a_value;
 };
 
@@ -50,6 +53,9 @@ static enum willis_status histogram_init(struct histogram *h, float low, float h
   h->bins_per_value = fminf(FLT_MAX, (float)FLOAT_BINS / (high - low));
   for (int b = 0; b < FLOAT_BINS; b++) h->edge[b] = (float)(b * (width / FLOAT_BINS) + low);
   h->edge[FLOAT_BINS] = high;
+  /* Three roundings of up to 256 bins, and the rounding of the edges themselves. */
+  double rounding = fmax(fabs((double)low), fabs((double)high)) * FLT_EPSILON;
+  h->doubt = (float)fmin(1, 2 * FLOAT_BINS * FLT_EPSILON + rounding * h->bins_per_value);
   for (int b = 0; b < FLOAT_BINS; b++) {
     float sum = h->edge[b] + h->edge[b + 1];
     h->centre[b] = isfinite(sum) ? sum / 2 : 0.5 * ((double)h->edge[b] + h->edge[b + 1]);
@@ -70,18 +76,44 @@ static inline int float_bin(const struct histogram *h, float v) {
   return b;
 }
 
+/* The guessed bins of a block, without branches so that it becomes vector code. False if a value is
+ * so near to an edge that its guess may be wrong; *any tells whether a bin is not 0. */
+static bool guess_bins(const struct histogram *h, const float *voxels, int *bin, int *any) {
+  int near = 0, some = 0;
+  for (int i = 0; i < BLOCK; i++) {
+    float place = (voxels[i] - h->low) * h->bins_per_value;
+    float off = place - (float)(int)(place + 0.5f);
+    bin[i] = (int)place;
+    some |= bin[i];
+    near |= (off < h->doubt) & (off > -h->doubt) & (place > h->doubt);
+  }
+  *any = some;
+  return !near;
+}
+
+static void count_block(const struct histogram *h, const float *voxels,
+                        uint32_t lane[LANES][FLOAT_BINS]) {
+  int bin[BLOCK], any;
+  if (!guess_bins(h, voxels, bin, &any))
+    for (int i = 0; i < BLOCK; i++) bin[i] = float_bin(h, voxels[i]);
+  else if (!any) { /* all background, as most blocks of vessels are */
+    lane[0][0] += BLOCK;
+    return;
+  }
+  for (int i = 0; i < BLOCK; i++) lane[i % LANES][bin[i]]++;
+}
+
 static void count_floats(struct histogram *h, const float *voxels, ptrdiff_t count) {
-#pragma omp parallel
-  {
-    ptrdiff_t mine[LANES][FLOAT_BINS] = {0};
-#pragma omp for schedule(static)
-    for (ptrdiff_t i = 0; i < count / LANES; i++)
-      for (int lane = 0; lane < LANES; lane++) mine[lane][float_bin(h, voxels[i * LANES + lane])]++;
-#pragma omp single nowait
-    for (ptrdiff_t i = count / LANES * LANES; i < count; i++) mine[0][float_bin(h, voxels[i])]++;
+  ptrdiff_t pieces = (count + PIECE - 1) / PIECE;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (ptrdiff_t piece = 0; piece < pieces; piece++) {
+    uint32_t lane[LANES][FLOAT_BINS] = {0};
+    ptrdiff_t i = piece * PIECE, end = i + PIECE < count ? i + PIECE : count;
+    for (; i + BLOCK <= end; i += BLOCK) count_block(h, voxels + i, lane);
+    for (; i < end; i++) lane[0][float_bin(h, voxels[i])]++;
 #pragma omp critical(willis_otsu)
-    for (int lane = 0; lane < LANES; lane++)
-      for (int b = 0; b < FLOAT_BINS; b++) h->count[b] += mine[lane][b];
+    for (int l = 0; l < LANES; l++)
+      for (int b = 0; b < FLOAT_BINS; b++) h->count[b] += lane[l][b];
   }
 }
 
