@@ -91,45 +91,64 @@ void willis_io_set(const struct willis_io_table *table) {
 
 /* ---- reading ---- */
 
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* A regular file, open, and its size. */
+static enum willis_status open_regular(const char *path, int *fd, size_t *size,
+                                       struct willis_error *err) {
+  *fd = io->open_read(path);
+  if (*fd < 0) return willis_fail(err, WILLIS_IO, "%s: cannot open: %s", path, strerror(errno));
+  struct stat st;
+  if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0) {
+    *size = (size_t)st.st_size;
+    return WILLIS_OK;
+  }
+  io->close(*fd);
+  *fd = -1;
+  return willis_fail(err, WILLIS_IO, "%s: not a regular file", path);
+}
+
+/* `want` bytes, or fewer when the file shrank meanwhile. */
+static enum willis_status read_bytes(const char *path, int fd, unsigned char *bytes, size_t want,
+                                     size_t *got, struct willis_error *err) {
+  *got = 0;
+  while (*got < want) {
+    ssize_t n = io->read(fd, bytes + *got, want - *got);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0)
+      return willis_fail(err, WILLIS_IO, "%s: reading at byte %zu: %s", path, *got,
+                         strerror(errno));
+    if (n == 0) break;
+    *got += (size_t)n;
+  }
+  return WILLIS_OK;
+}
+
 enum willis_status willis_file_read(const char *path, size_t limit, unsigned char **bytes,
                                     size_t *size, struct willis_error *err) {
   *bytes = NULL;
   *size = 0;
-  int fd = io->open_read(path);
-  if (fd < 0) return willis_fail(err, WILLIS_IO, "%s: cannot open: %s", path, strerror(errno));
-  enum willis_status status = WILLIS_OK;
-  struct stat st;
-  size_t used = 0, room = 0;
+  int fd;
+  size_t there;
   unsigned char *buffer = NULL;
-  if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-    status = willis_fail(err, WILLIS_IO, "%s: not a regular file", path);
+  enum willis_status status = open_regular(path, &fd, &there, err);
+  if (status) return status;
+  if (there > limit) {
+    status =
+        willis_fail(err, WILLIS_FORMAT, "%s: %zu bytes, at most %zu are read", path, there, limit);
     goto out;
   }
-  if (st.st_size < 0 || (uintmax_t)st.st_size > limit) {
-    status = willis_fail(err, WILLIS_FORMAT, "%s: %jd bytes, at most %zu are read", path,
-                         (intmax_t)st.st_size, limit);
-    goto out;
-  }
-  room = (size_t)st.st_size + 1;
-  buffer = willis_take((ptrdiff_t)room, 1);
+  buffer = willis_take((ptrdiff_t)there + 1, 1);
   if (!buffer) {
-    status = willis_fail_memory(err, path, (ptrdiff_t)room, 1);
+    status = willis_fail_memory(err, path, (ptrdiff_t)there + 1, 1);
     goto out;
   }
-  while (used < (size_t)st.st_size) {
-    ssize_t got = io->read(fd, buffer + used, (size_t)st.st_size - used);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      status =
-          willis_fail(err, WILLIS_IO, "%s: reading at byte %zu: %s", path, used, strerror(errno));
-      goto out;
-    }
-    if (got == 0) break; /* shrank while it was read */
-    used += (size_t)got;
-  }
-  buffer[used] = 0;
+  status = read_bytes(path, fd, buffer, there, size, err);
+  if (status) goto out;
+  buffer[*size] = 0;
   *bytes = buffer;
-  *size = used;
   buffer = NULL;
 out:
   willis_release(buffer);
@@ -137,12 +156,19 @@ out:
   return status;
 }
 
-bool willis_is_gzip(const unsigned char *bytes, size_t size) {
-  return size >= 3 && bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8;
+enum willis_status willis_file_head(const char *path, unsigned char *bytes, size_t room,
+                                    size_t *got, size_t *size, struct willis_error *err) {
+  int fd;
+  *got = 0;
+  enum willis_status status = open_regular(path, &fd, size, err);
+  if (status) return status;
+  status = read_bytes(path, fd, bytes, smaller(room, *size), got, err);
+  io->close(fd);
+  return status;
 }
 
-static size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
+bool willis_is_gzip(const unsigned char *bytes, size_t size) {
+  return size >= 3 && bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8;
 }
 
 /* The output grows by doubling, so memory follows what is really there and not what a trailer says.

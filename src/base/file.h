@@ -34,6 +34,11 @@ void willis_io_set(const struct willis_io_table *table);
 WILLIS_CHECKED enum willis_status willis_file_read(const char *path, size_t limit,
                                                    unsigned char **bytes, size_t *size,
                                                    struct willis_error *err);
+/* The first `room` bytes at most, for a look at what a file is; *size is the whole file's. Only
+ * regular files. IO. */
+WILLIS_CHECKED enum willis_status willis_file_head(const char *path, unsigned char *bytes,
+                                                   size_t room, size_t *got, size_t *size,
+                                                   struct willis_error *err);
 /* True for a gzip header. */
 bool willis_is_gzip(const unsigned char *bytes, size_t size);
 /* Inflates every gzip member, at most `limit` bytes. A cut or broken stream is FORMAT with the

@@ -69,7 +69,7 @@ const struct willis_mesh_format *willis_mesh_format_named(const char *path, bool
 static const struct willis_mesh_format *find_format(const char *path, const unsigned char *bytes,
                                                     size_t size) {
   const struct willis_mesh_format *format = willis_mesh_formats;
-  while (format->name && !format->recognize(bytes, size)) format++;
+  while (format->name && !format->recognize(bytes, size, size)) format++;
   return format->name ? format : willis_mesh_format_named(path, NULL);
 }
 

@@ -34,10 +34,10 @@ typedef enum willis_status willis_mesh_parser(const unsigned char *bytes, size_t
                                               struct willis_error *err);
 WILLIS_CHECKED willis_mesh_parser willis_obj_parse, willis_stl_parse, willis_ply_parse;
 
-/* Whether the bytes look like the format. */
-bool willis_obj_recognize(const unsigned char *bytes, size_t size);
-bool willis_stl_recognize(const unsigned char *bytes, size_t size);
-bool willis_ply_recognize(const unsigned char *bytes, size_t size);
+/* Whether a file of `whole` bytes that begins with these `size` looks like the format. */
+bool willis_obj_recognize(const unsigned char *bytes, size_t size, size_t whole);
+bool willis_stl_recognize(const unsigned char *bytes, size_t size, size_t whole);
+bool willis_ply_recognize(const unsigned char *bytes, size_t size, size_t whole);
 
 typedef enum willis_status willis_mesh_printer(struct willis_writer *writer,
                                                const struct willis_mesh *mesh,
@@ -47,7 +47,7 @@ WILLIS_CHECKED willis_mesh_printer willis_obj_print, willis_stl_print, willis_pl
 /* One row a format. */
 struct willis_mesh_format {
   const char *name, *ending;
-  bool (*recognize)(const unsigned char *bytes, size_t size);
+  bool (*recognize)(const unsigned char *bytes, size_t size, size_t whole);
   willis_mesh_parser *parse;
   willis_mesh_printer *print;
 };

@@ -100,7 +100,9 @@ enum willis_status willis_obj_parse(const unsigned char *bytes, size_t size,
   return status;
 }
 
-bool willis_obj_recognize(const unsigned char *bytes, size_t size) {
+bool willis_obj_recognize(const unsigned char *bytes, size_t size, size_t whole) {
+  (void)whole;
+
   static const char *const first_words[] = {"v", "f", "vn", "vt", "vp",     "o",
                                             "g", "s", "cn", "l",  "mtllib", "usemtl"};
   struct willis_text text = willis_text_of(bytes, size < 65536 ? size : 65536), line;

@@ -272,7 +272,9 @@ enum willis_status willis_ply_parse(const unsigned char *bytes, size_t size,
   return status;
 }
 
-bool willis_ply_recognize(const unsigned char *bytes, size_t size) {
+bool willis_ply_recognize(const unsigned char *bytes, size_t size, size_t whole) {
+  (void)whole;
+
   return size >= 4 && memcmp(bytes, "ply", 3) == 0 && (bytes[3] == '\n' || bytes[3] == '\r');
 }
 

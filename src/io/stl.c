@@ -171,10 +171,11 @@ enum willis_status willis_stl_parse(const unsigned char *bytes, size_t size,
 }
 
 /* Binary STL has no magic: a count that the size can hold, or the word "solid" with a facet. */
-bool willis_stl_recognize(const unsigned char *bytes, size_t size) {
+bool willis_stl_recognize(const unsigned char *bytes, size_t size, size_t whole) {
+
   if (size >= PREFIX) {
     uint64_t count = willis_load(bytes + HEADER, 4, false);
-    if (size == PREFIX + FACET * count) return true;
+    if (whole == PREFIX + FACET * count) return true;
   }
   return starts_solid(bytes, size);
 }

@@ -67,6 +67,23 @@ static bool read_node(struct willis_text *line, struct entry *entry,
   return willis_word_real(word[5], &node->radius_mm);
 }
 
+bool willis_swc_recognize(const unsigned char *bytes, size_t size) {
+  struct willis_text text = willis_text_of(bytes, size), line;
+  locale_t before = willis_locale_enter();
+  bool recognized = false;
+  while (willis_text_line(&text, &line)) {
+    struct willis_text rest = line;
+    struct willis_word first;
+    struct entry entry;
+    struct willis_tree_node node;
+    if (!willis_text_word(&rest, &first) || first.at[0] == '#') continue;
+    recognized = read_node(&line, &entry, &node);
+    break;
+  }
+  willis_locale_leave(before);
+  return recognized;
+}
+
 static enum willis_status read_lines(struct swc *swc, struct willis_text text) {
   struct willis_text line;
   while (willis_text_line(&text, &line)) {

@@ -14,4 +14,7 @@ WILLIS_CHECKED enum willis_status willis_swc_parse(const unsigned char *bytes, s
                                                    const struct willis_warnings *warnings,
                                                    struct willis_error *err);
 
+/* True when the first line that is no comment is a node. */
+bool willis_swc_recognize(const unsigned char *bytes, size_t size);
+
 #endif

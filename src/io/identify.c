@@ -1,0 +1,95 @@
+/* What a path holds, from its first bytes. The name decides only where bytes cannot: for surfaces
+ * and trees that are broken from the start, so that their reader can say what is wrong. */
+#define _GNU_SOURCE
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "io/bytes.h"
+#include "io/dicom.h"
+#include "io/io.h"
+#include "io/mesh_file.h"
+#include "io/nifti.h"
+#include "io/nrrd.h"
+#include "io/stack.h"
+#include "io/swc.h"
+
+#include <string.h>
+
+enum { HEAD = 1 << 16 };
+
+/* Safetensors: the length of a JSON object, at most 100 MB, then the object. */
+static bool is_model(const unsigned char *bytes, size_t size) {
+  return size > 8 && bytes[8] == '{' && willis_load(bytes, 8, false) <= 100000000;
+}
+
+/* A text beside the image that speaks of views: other software puts other texts there. */
+static bool has_views(const char *path) {
+  char *json = NULL;
+  unsigned char *bytes = NULL;
+  size_t size = 0;
+  bool found = false;
+  if (willis_stack_json_path(path, &json, NULL) == WILLIS_OK &&
+      willis_file_read(json, WILLIS_STACK_JSON_BYTES, &bytes, &size, NULL) == WILLIS_OK)
+    found = memmem(bytes, size, "\"views\"", 7) != NULL;
+  willis_release(bytes);
+  willis_release(json);
+  return found;
+}
+
+static enum willis_file_kind identify_bytes(const char *path, const unsigned char *bytes,
+                                            size_t size, size_t whole, const char **format) {
+  if (willis_nifti_recognize(bytes, size)) {
+    *format = "NIfTI";
+    return has_views(path) ? WILLIS_FILE_PROJECTIONS : WILLIS_FILE_VOLUME;
+  }
+  const struct {
+    bool is_it;
+    const char *format;
+    enum willis_file_kind kind;
+  } row[] = {
+      {willis_nrrd_recognize(bytes, size), "NRRD", WILLIS_FILE_VOLUME},
+      {willis_dicom_recognize(bytes, size), "DICOM", WILLIS_FILE_VOLUME},
+      {is_model(bytes, size), "safetensors", WILLIS_FILE_MODEL},
+      {willis_swc_recognize(bytes, size), "SWC", WILLIS_FILE_TREE},
+  };
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+    if (row[i].is_it) {
+      *format = row[i].format;
+      return row[i].kind;
+    }
+  const struct willis_mesh_format *mesh = willis_mesh_formats;
+  while (mesh->name && !mesh->recognize(bytes, size, whole)) mesh++;
+  if (!mesh->name) mesh = willis_mesh_format_named(path, NULL);
+  if (mesh->name) {
+    *format = mesh->name;
+    return WILLIS_FILE_MESH;
+  }
+  bool is_swc = willis_path_ends(path, ".swc");
+  *format = is_swc ? "SWC" : "unknown";
+  return is_swc ? WILLIS_FILE_TREE : WILLIS_FILE_UNKNOWN;
+}
+
+enum willis_status willis_file_identify(const char *path, enum willis_file_kind *kind,
+                                        const char **format, struct willis_error *err) {
+  *kind = WILLIS_FILE_UNKNOWN;
+  *format = "unknown";
+  if (willis_path_is_folder(path)) {
+    *kind = WILLIS_FILE_VOLUME;
+    *format = "DICOM folder";
+    return WILLIS_OK;
+  }
+  unsigned char *head = willis_take(2 * HEAD, 1);
+  if (!head) return willis_fail_memory(err, "a file's first bytes", 2 * HEAD, 1);
+  size_t got, whole;
+  enum willis_status status = willis_file_head(path, head, HEAD, &got, &whole, err);
+  if (!status && willis_is_gzip(head, got)) {
+    unsigned char *plain = head + HEAD;
+    size_t plain_got = willis_gunzip_head(head, got, plain, HEAD);
+    /* How long the whole is inside is not known, unless this is all of it. */
+    *kind = identify_bytes(path, plain, plain_got, plain_got < HEAD ? plain_got : 0, format);
+  } else if (!status) {
+    *kind = identify_bytes(path, head, got, whole, format);
+  }
+  willis_release(head);
+  return status;
+}
