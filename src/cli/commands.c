@@ -3,6 +3,7 @@
 
 /* clang-format off */
 #define COMMAND_LIST(X) \
+  X(info) \
   X(voxelize) \
   X(resample) \
   X(segment) \
@@ -12,6 +13,7 @@
   X(render) \
   X(train) \
   X(reconstruct) \
+  X(experiment) \
   X(evaluate) \
   X(mesh) \
   X(phantom) \
