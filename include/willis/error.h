@@ -4,6 +4,8 @@
 
 #include <willis/api.h>
 
+#include <stddef.h>
+
 WILLIS_BEGIN
 
 /* X(name, what it means) */
@@ -36,6 +38,10 @@ struct willis_error {
 /* The short name ("FORMAT") and the meaning of a status. Static strings. */
 WILLIS_API const char *willis_status_name(enum willis_status status);
 WILLIS_API const char *willis_status_meaning(enum willis_status status);
+
+/* Copies `from` into to[size], cut to fit, with control characters as \\x1b, so that a terminal
+ * shows text out of files instead of obeying it. Messages have been through this. */
+WILLIS_API void willis_text_escape(char *to, size_t size, const char *from);
 
 /* Warnings that do not stop the work (an open mesh, a cut line) go to this callback, one complete
  * line each without a newline. Without one they are dropped. */

@@ -27,9 +27,8 @@ const char *willis_status_meaning(enum willis_status status) {
   return i < sizeof meanings / sizeof *meanings ? meanings[i] : "not a status of Willis";
 }
 
-/* Text from files ends up in messages: a terminal must not obey it. C2 80 to C2 9F are the control
- * characters U+0080 to U+009F in UTF-8. */
-static void copy_escaped(char *to, size_t size, const char *from) {
+/* C2 80 to C2 9F are the control characters U+0080 to U+009F in UTF-8. */
+void willis_text_escape(char *to, size_t size, const char *from) {
   size_t n = 0;
   unsigned char last = 0;
   for (; *from; last = (unsigned char)*from++) {
@@ -55,7 +54,7 @@ enum willis_status willis_fail(struct willis_error *err, enum willis_status stat
   vsnprintf(raw, sizeof raw, format, list);
   va_end(list);
   err->status = status;
-  copy_escaped(err->message, sizeof err->message, raw);
+  willis_text_escape(err->message, sizeof err->message, raw);
   return status;
 }
 
@@ -73,7 +72,7 @@ enum willis_status willis_fail_in(struct willis_error *err, enum willis_status s
   char raw[sizeof inner + 256];
   snprintf(raw, sizeof raw, "%.200s: %s", prefix, inner);
   err->status = status;
-  copy_escaped(err->message, sizeof err->message, raw);
+  willis_text_escape(err->message, sizeof err->message, raw);
   return status;
 }
 
@@ -84,6 +83,6 @@ void willis_warn(const struct willis_warnings *warnings, const char *format, ...
   va_start(list, format);
   vsnprintf(raw, sizeof raw, format, list);
   va_end(list);
-  copy_escaped(line, sizeof line, raw);
+  willis_text_escape(line, sizeof line, raw);
   warnings->warn(line, warnings->context);
 }

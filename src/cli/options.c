@@ -58,20 +58,24 @@ const struct option_row common_rows[] = {
 /* ---- messages ---- */
 
 int print_error(const char *subject, const struct willis_error *err) {
-  bool named = !subject || !strncmp(err->message, subject, strlen(subject));
+  char name[PATH_MAX] = "";
+  if (subject) willis_text_escape(name, sizeof name, subject);
+  bool named = !strncmp(err->message, name, strlen(name));
   progress_bar_clear();
-  fprintf(stderr, "willis: %s%s%s\n", named ? "" : subject, named ? "" : ": ", err->message);
+  fprintf(stderr, "willis: %s%s%s\n", named ? "" : name, named ? "" : ": ", err->message);
   return 1;
 }
 
 int print_usage_error(const struct command *command, const char *format, ...) {
-  progress_bar_clear();
-  fputs("willis: ", stderr);
+  char raw[512], line[512];
   va_list list;
   va_start(list, format);
-  vfprintf(stderr, format, list);
+  vsnprintf(raw, sizeof raw, format, list);
   va_end(list);
-  fprintf(stderr, " (see 'willis help%s%s')\n", command ? " " : "", command ? command->name : "");
+  willis_text_escape(line, sizeof line, raw);
+  progress_bar_clear();
+  fprintf(stderr, "willis: %s (see 'willis help%s%s')\n", line, command ? " " : "",
+          command ? command->name : "");
   return 2;
 }
 

@@ -45,6 +45,17 @@ static void test_control_bytes_are_escaped(void **state) {
   assert_string_equal(err.message, "\\xc2\\x9b2J \xc2\xb0 \xce\xb1");
 }
 
+static void test_escaping_twice_changes_nothing(void **state) {
+  (void)state;
+  char once[64], twice[64], small[4] = "???";
+  willis_text_escape(once, sizeof once, "a\tb");
+  willis_text_escape(twice, sizeof twice, once);
+  assert_string_equal(once, "a\\x09b");
+  assert_string_equal(twice, once);
+  willis_text_escape(small, sizeof small, "ab\t"); /* half an escape would say something else */
+  assert_string_equal(small, "ab");
+}
+
 static void test_long_messages_are_cut(void **state) {
   (void)state;
   struct willis_error err;
@@ -90,6 +101,7 @@ int main(void) {
       cmocka_unit_test(test_fail_fills_and_returns),
       cmocka_unit_test(test_memory_message_names_the_size),
       cmocka_unit_test(test_control_bytes_are_escaped),
+      cmocka_unit_test(test_escaping_twice_changes_nothing),
       cmocka_unit_test(test_long_messages_are_cut),
       cmocka_unit_test(test_prefixes_nest),
       cmocka_unit_test(test_warnings_reach_the_listener),
