@@ -88,6 +88,9 @@ const struct willis_decoder_variant willis_decoder_plain = {
 };
 
 static const struct willis_decoder_variant *const variants[] = {
+#ifdef WILLIS_HAVE_AVX2
+    &willis_decoder_avx2,
+#endif
     &willis_decoder_plain,
 };
 

@@ -15,6 +15,7 @@
 enum { WILLIS_DECODER_BLOCKS = 3 };
 
 struct willis_decoder;
+struct willis_decoder_buffers; /* decoder_avx2.h */
 
 struct willis_decoder_variant {
   const char *name;
@@ -41,7 +42,7 @@ struct willis_decoder {
   float *raw[2];        /* the transposed convolution's output */
   float *activation[2]; /* after normalisation and ReLU */
   float *d_activation[2];
-  void *scratch;
+  struct willis_decoder_buffers *buffers;
 };
 
 void willis_decoder_plan(struct willis_decoder *decoder, struct willis_extent extent,
@@ -61,5 +62,6 @@ void willis_decoder_backward(struct willis_decoder *decoder,
                              float *d_x);
 
 extern const struct willis_decoder_variant willis_decoder_plain;
+extern const struct willis_decoder_variant willis_decoder_avx2; /* decoder_avx2.c */
 
 #endif

@@ -1,0 +1,101 @@
+/* What the forward and the backward half of the fast decoder share.
+ *
+ * Transposed convolutions of stride 2 do not overlap, so the decoder is a small perceptron on each
+ * point of its input, 8³ voxels of its output. With M points and rows in block order (the eight
+ * voxels that come from a row follow each other) all of it is matrix products:
+ *
+ *   u1[M][8·w1] = x[M][w0]·W1 + b1      a1 = relu(scale1·u1 + shift1), as [8M][w1]
+ *   u2[8M][8·w2] = a1·W2 + b2           a2 = relu(scale2·u2 + shift2), as [64M][w2]
+ *   z[64M][8] = a2·W3 + b3
+ *
+ * Only u1 is stored. The moments of a1 give the statistics of u2, and u2 is made anew where it is
+ * needed, a few points at a time, so that it never leaves the cache. */
+#ifndef WILLIS_NN_DECODER_AVX2_H
+#define WILLIS_NN_DECODER_AVX2_H
+
+#include "nn/decoder.h"
+
+enum {
+  WILLIS_DECODER_TAPS = WILLIS_CONV_TRANSPOSE3D_TAPS,
+  WILLIS_DECODER_MOST_WIDTH = 256,
+  WILLIS_DECODER_JOBS = 32,  /* pieces of the points, each summed by one thread */
+  WILLIS_DECODER_POINTS = 6, /* points in the cache at a time */
+  WILLIS_DECODER_FLUSH = 32  /* tiles whose sums stay in float before they go to double */
+};
+
+/* One thread's tile: rows of WILLIS_DECODER_POINTS points. */
+struct willis_decoder_tile {
+  float *a1;   /* [8·points][w1] */
+  float *t1;   /* like a1 */
+  float *a2;   /* [8·points][8·w2] = [64·points][w2] */
+  float *d2;   /* like a2 */
+  float *z;    /* [64·points][8] */
+  float *sums; /* what goes to a job's double sums at a flush */
+};
+
+struct willis_decoder_buffers {
+  /* From forward to backward. */
+  float *u1;       /* [M][8·w1] */
+  float *d1;       /* like u1 */
+  double *a1_sum;  /* [w1] */
+  double *a1_gram; /* [w1][w1]: Σ a1·a1ᵀ over rows */
+  /* During a call: packed weights (gemm_avx2.h) and what the products start from. */
+  float *packed1, *start1; /* w0 → 8·w1 */
+  float *packed2, *start2; /* w1 → 8·w2, scale2 and shift2 within */
+  float *packed3, *start3; /* w2 → 8 */
+  float *scale1, *shift1;  /* [w1] */
+  float *centre1;          /* [w1]: a number near u1's mean */
+  float *scale2, *shift2;  /* [w2] */
+  float *back1;            /* 8·w1 → w0 */
+  float *back2;            /* 8·w2 → w1, scale2 within */
+  float *back3;            /* 8 → w2 */
+  float *back_gram;        /* w1 → w1: the normalisation's own gradient */
+  float *back_start;       /* [w1] */
+  float *zero;             /* as many as the largest width */
+  float *tap_sums;         /* [8][w0][w1] */
+  double *tap_totals;      /* like tap_sums; may be job_sums */
+  double *job_sums;        /* [jobs][job_sum_count] */
+  float *threads;          /* tiles and their sums */
+};
+
+/* How many numbers a job sums in the pass that sums most. */
+ptrdiff_t willis_decoder_job_sum_count(const struct willis_decoder *d);
+/* This thread's tile. */
+struct willis_decoder_tile willis_decoder_tile_of(const struct willis_decoder *d);
+ptrdiff_t willis_decoder_point_count(const struct willis_decoder *d);
+
+/* A pass over all points: calls body for tiles [begin, end) of points of each job, in order, with
+ * the job's zeroed double sums [sum_count] and the tile's zeroed float sums; the float ones are
+ * added to the double ones now and then. Then total[i] = Σ over jobs, in order. */
+struct willis_decoder_pass {
+  void (*body)(const struct willis_decoder *d, struct willis_decoder_tile *tile, ptrdiff_t begin,
+               ptrdiff_t end, void *context);
+  void *context;
+  ptrdiff_t sum_count;
+};
+void willis_decoder_run(const struct willis_decoder *d, const struct willis_decoder_pass *pass);
+
+/* tile->a1 = relu(scale1·u1 + shift1) for points [begin, end). */
+void willis_decoder_activate1(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                              ptrdiff_t begin, ptrdiff_t end);
+/* tile->a2 = relu(a1·packed2 + start2) for `points` points. */
+void willis_decoder_activate2(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                              ptrdiff_t points);
+/* Copies between tile->z of points [begin, end) and the logit volume. */
+void willis_decoder_scatter(const struct willis_decoder *d, const float *z, ptrdiff_t begin,
+                            ptrdiff_t end, float *logit);
+void willis_decoder_gather(const struct willis_decoder *d, const float *logit, ptrdiff_t begin,
+                           ptrdiff_t end, float *z);
+
+/* Everything of `During a call` that forward products in training need, from the parameters and the
+ * batch statistics. */
+void willis_decoder_pack_forward(const struct willis_decoder *d,
+                                 const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS]);
+
+/* decoder_backward_avx2.c */
+void willis_decoder_backward_avx2(struct willis_decoder *d,
+                                  const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                                  const float *x, float *d_logit,
+                                  const struct willis_block_parameters gradient[3], float *d_x);
+
+#endif
