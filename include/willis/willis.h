@@ -5,6 +5,7 @@
 #define WILLIS_WILLIS_H
 
 #include <willis/error.h>
+#include <willis/experiment.h>
 #include <willis/figure.h>
 #include <willis/geometry.h>
 #include <willis/io.h>

@@ -392,6 +392,8 @@ static enum willis_status finish(struct willis_run *run, struct willis_train_res
   if (c->best_epoch)
     status = willis_trainer_state_import(run->trainer, run->best, run->block_size, err);
   if (!status) status = willis_run_describe(run, result->threshold, result->best_epoch, err);
+  if (!status)
+    status = willis_network_metadata_set(run->network, "stopped_by", result->stopped_by, err);
   if (!status) status = willis_network_write(run->files->model, run->network, true, err);
   if (status) return status;
   char best[PATH_MAX + 32];

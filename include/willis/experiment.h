@@ -1,0 +1,53 @@
+/* The paper's table 1 (M11), run again: every view count trained, tested and set beside the visual
+ * hull and the thresholded back-projection. */
+#ifndef WILLIS_EXPERIMENT_H
+#define WILLIS_EXPERIMENT_H
+
+#include <willis/error.h>
+#include <willis/geometry.h>
+#include <willis/progress.h>
+
+WILLIS_BEGIN
+
+enum { WILLIS_EXPERIMENT_VIEWS = 16 };
+
+struct willis_experiment_options {
+  const char *data;      /* a cohort (willis_cohort_read) */
+  const char *data_name; /* null: the cohort's name */
+  const char *folder;    /* results; made if it is not there */
+  ptrdiff_t first;       /* patients used: 49 */
+  ptrdiff_t test_last;   /* of these, for testing only: 5 */
+  ptrdiff_t validate;    /* of the others, held out to choose a setting on: 4 */
+  ptrdiff_t size;
+  int views[WILLIS_EXPERIMENT_VIEWS], view_count;
+  double arc_deg;
+  enum willis_projection_mode mode;
+  bool tissue;
+  ptrdiff_t epochs;       /* at most, of each training */
+  ptrdiff_t trial_epochs; /* of each candidate setting */
+  ptrdiff_t patience;     /* epochs without a better score; 0: never stop early */
+  double budget_s;        /* of each training; 0: none */
+  uint64_t seed;
+  bool resume;             /* go on with what is in the folder */
+  const char *const *also; /* further volumes to test on, for instance real scans */
+  int also_count;
+};
+/* The standard cohort at 64³ with the paper's seven view counts. */
+WILLIS_API struct willis_experiment_options willis_experiment_defaults(void);
+
+/* Writes into the folder: table.md and table.csv (mean ± sd over the test patients, a section for
+ * each of `also`), cases.csv (every score of every case), trials.csv (how the setting was chosen),
+ * curves.svg, figure.png, figure-methods.png, run.json, logs/, and models/dae-<views>.safetensors
+ * (chosen setting) and dae-<views>-paper.safetensors.
+ *
+ * A finished model is not trained again; an interrupted one goes on from its checkpoint. EXISTS:
+ * the folder holds an experiment and `resume` is not set; MISMATCH: it was another one. CANCELLED
+ * when progress asks for a stop, after a checkpoint. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_experiment_table1(const struct willis_experiment_options *options,
+                         const struct willis_progress *progress,
+                         const struct willis_warnings *warnings, struct willis_error *err);
+
+WILLIS_END
+
+#endif

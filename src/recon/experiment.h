@@ -1,0 +1,139 @@
+/* The parts of an experiment: experiment.c (what is done, in which order), experiment_setting.c
+ * (what is tried), experiment_baseline.c (what needs no learning), experiment_cases.c (what is
+ * tested), experiment_report.c, experiment_figure.c and experiment_record.c (what is written). */
+#ifndef WILLIS_RECON_EXPERIMENT_H
+#define WILLIS_RECON_EXPERIMENT_H
+
+#include "recon/sweep.h"
+#include "recon/train_run.h"
+
+#include <willis/experiment.h>
+#include <willis/metrics.h>
+#include <willis/reconstruct.h>
+#include <willis/train.h>
+
+/* ---- settings ---- */
+
+/* One way to train. */
+struct willis_setting {
+  const char *name;
+  double alpha, gamma, learning_rate, output_bias; /* NaN: PyTorch's */
+  enum willis_schedule schedule;
+};
+/* The paper's (M8, M9). */
+extern const struct willis_setting willis_setting_paper;
+/* What the chosen one is chosen from. */
+extern const struct willis_setting willis_setting_candidate[];
+extern const int willis_setting_candidates;
+
+/* ---- methods ---- */
+
+/* X(name, label). The order is that of the tables. */
+#define WILLIS_METHOD_LIST(X)                                                                      \
+  X(HULL, "visual hull")                                                                           \
+  X(HULL_RECALL, "visual hull, recall >= 0.999")                                                   \
+  X(BACKPROJECTION, "back-projection, thresholded")                                                \
+  X(PAPER, "network, the paper's setting")                                                         \
+  X(CHOSEN, "network, chosen setting")
+enum willis_method {
+#define WILLIS_METHOD_ENUM(name, label) WILLIS_METHOD_##name,
+  WILLIS_METHOD_LIST(WILLIS_METHOD_ENUM)
+#undef WILLIS_METHOD_ENUM
+      WILLIS_METHODS
+};
+extern const char *const willis_method_label[WILLIS_METHODS];
+
+/* What the paper reports for a view count (M11); null for one that is not in its table. */
+struct willis_published {
+  int views;
+  double iou, mse, mae;
+};
+const struct willis_published *willis_published_find(int views);
+
+/* ---- state ---- */
+
+enum { WILLIS_TRIALS_MOST = 16 };
+
+/* One view count: thresholds, trainings, and the scores of every case, cases[method][case]. */
+struct willis_experiment_row {
+  int views;
+  struct willis_sweep_point baseline[WILLIS_METHOD_PAPER]; /* on the training patients */
+  double trial_iou[WILLIS_TRIALS_MOST];                    /* on the held-out patients */
+  int chosen;                                              /* candidate */
+  double threshold[WILLIS_METHODS];
+  char stopped_by[WILLIS_METHODS][16]; /* of the two trainings */
+  struct willis_epoch *epoch[WILLIS_METHODS];
+  ptrdiff_t epochs[WILLIS_METHODS];
+  struct willis_scores *cases[WILLIS_METHODS];
+};
+
+/* A scan besides the cohort. */
+struct willis_extra {
+  char name[128];
+  struct willis_volume volume, truth;
+};
+
+struct willis_experiment {
+  const struct willis_experiment_options *options;
+  const struct willis_progress *progress;
+  const struct willis_warnings *warnings;
+  struct willis_cohort cohort;
+  struct willis_dataset *dataset;
+  ptrdiff_t train, test; /* patients [0, train) and [train, train + test) */
+  struct willis_extra *extra;
+  struct willis_experiment_row row[WILLIS_EXPERIMENT_VIEWS];
+  char digest[WILLIS_DIGEST_TEXT]; /* of options and data */
+  double seconds;
+};
+
+static inline ptrdiff_t willis_experiment_cases(const struct willis_experiment *e) {
+  return e->test + e->options->also_count;
+}
+const char *willis_experiment_case_name(const struct willis_experiment *e, ptrdiff_t i);
+/* folder/name into `path` (of PATH_MAX bytes). */
+WILLIS_CHECKED enum willis_status willis_experiment_path(const struct willis_experiment *e,
+                                                         char *path, const char *format,
+                                                         struct willis_error *err, ...)
+    WILLIS_PRINTF(3, 5);
+
+/* ---- steps ---- */
+
+/* Thresholds of the methods that learn nothing else, from the training patients. */
+WILLIS_CHECKED enum willis_status willis_experiment_baselines(struct willis_experiment *e,
+                                                              struct willis_experiment_row *row,
+                                                              struct willis_error *err);
+/* The visual hull, normalised as the back-projection is (M5). */
+WILLIS_CHECKED enum willis_status willis_experiment_hull(const struct willis_projections *stack,
+                                                         const struct willis_grid *grid,
+                                                         struct willis_volume *hull,
+                                                         struct willis_error *err);
+/* Trials, choice and the two trainings of a view count; what is there already is kept. */
+WILLIS_CHECKED enum willis_status willis_experiment_train(struct willis_experiment *e,
+                                                          struct willis_experiment_row *row,
+                                                          struct willis_error *err);
+/* Every method on every case. */
+WILLIS_CHECKED enum willis_status willis_experiment_test(struct willis_experiment *e,
+                                                         struct willis_experiment_row *row,
+                                                         struct willis_error *err);
+/* The prediction of a method, a value in [0,1], for a volume. */
+WILLIS_CHECKED enum willis_status
+willis_experiment_predict(struct willis_experiment *e, const struct willis_experiment_row *row,
+                          enum willis_method method, const struct willis_volume *volume,
+                          struct willis_volume *prediction, struct willis_error *err);
+/* A case's volume and truth, borrowed until the next call. */
+WILLIS_CHECKED enum willis_status willis_experiment_case(struct willis_experiment *e, ptrdiff_t i,
+                                                         const struct willis_volume **volume,
+                                                         const struct willis_volume **truth,
+                                                         struct willis_error *err);
+
+/* What is written; each replaces its files. `rows` view counts are done. */
+WILLIS_CHECKED enum willis_status willis_experiment_tables(const struct willis_experiment *e,
+                                                           int rows, struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_experiment_curves(const struct willis_experiment *e,
+                                                           int rows, struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_experiment_figures(struct willis_experiment *e, int rows,
+                                                            struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_experiment_record(const struct willis_experiment *e,
+                                                           int rows, struct willis_error *err);
+
+#endif

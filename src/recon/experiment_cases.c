@@ -1,0 +1,153 @@
+/* The methods on the cases: the test patients of the cohort and the scans beside it. */
+#define _GNU_SOURCE
+#include "recon/experiment.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/progress.h"
+
+#include <willis/projector.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum willis_status willis_experiment_hull(const struct willis_projections *stack,
+                                          const struct willis_grid *grid,
+                                          struct willis_volume *hull, struct willis_error *err) {
+  enum willis_status status = willis_volume_create(hull, grid, err);
+  if (!status) status = willis_hull(stack, hull, err);
+  if (status)
+    willis_volume_release(hull);
+  else
+    willis_volume_normalize(hull);
+  return status;
+}
+
+static enum willis_status project(const struct willis_experiment *e, int views,
+                                  const struct willis_volume *volume,
+                                  struct willis_projections *stack, struct willis_error *err) {
+  struct willis_sampling sampling = *willis_dataset_sampling(e->dataset);
+  sampling.views = views;
+  enum willis_status status = willis_sampling_stack(&sampling, &volume->grid, stack, err);
+  if (!status) status = willis_project(volume, stack, err);
+  return status;
+}
+
+enum willis_status willis_experiment_baselines(struct willis_experiment *e,
+                                               struct willis_experiment_row *row,
+                                               struct willis_error *err) {
+  static const double least_recall = 0.999;
+  struct willis_sweep *sweep = willis_take_zeroed(2, sizeof *sweep);
+  if (!sweep) return willis_fail_memory(err, "thresholds", 2, sizeof *sweep);
+  enum willis_status status = WILLIS_OK;
+  for (ptrdiff_t i = 0; i < e->train && !status; i++) {
+    struct willis_pair pair;
+    struct willis_projections stack = {0};
+    struct willis_volume hull = {0};
+    if (!willis_progress_report(e->progress, "thresholds", (double)i, (double)e->train, "patients"))
+      status = willis_fail(err, WILLIS_CANCELLED, "stopped while choosing thresholds");
+    if (!status) status = willis_dataset_fetch(e->dataset, i, &pair, err);
+    if (!status) status = project(e, row->views, pair.volume, &stack, err);
+    if (!status) status = willis_experiment_hull(&stack, &pair.volume->grid, &hull, err);
+    if (!status) {
+      willis_sweep_add(&sweep[0], &hull, pair.truth);
+      willis_sweep_add(&sweep[1], pair.input, pair.truth);
+    }
+    willis_volume_release(&hull);
+    willis_projections_release(&stack);
+  }
+  row->baseline[WILLIS_METHOD_HULL] = willis_sweep_best(&sweep[0]);
+  row->baseline[WILLIS_METHOD_HULL_RECALL] = willis_sweep_recall(&sweep[0], least_recall);
+  row->baseline[WILLIS_METHOD_BACKPROJECTION] = willis_sweep_best(&sweep[1]);
+  for (int m = 0; m < WILLIS_METHOD_PAPER; m++) row->threshold[m] = row->baseline[m].threshold;
+  willis_release(sweep);
+  return status;
+}
+
+static enum willis_status infer(struct willis_experiment *e, int views, const char *ending,
+                                const struct willis_projections *stack,
+                                const struct willis_grid *grid, struct willis_volume *prediction,
+                                struct willis_error *err) {
+  char path[PATH_MAX];
+  struct willis_network *network = NULL;
+  struct willis_reconstruct_options options = {.grid = grid};
+  enum willis_status status =
+      willis_experiment_path(e, path, "models/dae-%d%s.safetensors", err, views, ending);
+  if (!status) status = willis_network_read(path, &network, err);
+  if (!status) status = willis_reconstruct(stack, network, &options, NULL, NULL, prediction, err);
+  willis_network_destroy(network);
+  return status;
+}
+
+enum willis_status
+willis_experiment_predict(struct willis_experiment *e, const struct willis_experiment_row *row,
+                          enum willis_method method, const struct willis_volume *volume,
+                          struct willis_volume *prediction, struct willis_error *err) {
+  *prediction = (struct willis_volume){0};
+  struct willis_projections stack = {0};
+  const struct willis_grid *grid = &volume->grid;
+  enum willis_status status = project(e, row->views, volume, &stack, err);
+  if (status) goto out;
+  switch (method) {
+  case WILLIS_METHOD_HULL:
+  case WILLIS_METHOD_HULL_RECALL:
+    status = willis_experiment_hull(&stack, grid, prediction, err);
+    break;
+  case WILLIS_METHOD_BACKPROJECTION:
+    status = willis_network_input(&stack, grid, prediction, err);
+    break;
+  default:
+    status = infer(e, row->views, method == WILLIS_METHOD_PAPER ? "-paper" : "", &stack, grid,
+                   prediction, err);
+  }
+out:
+  willis_projections_release(&stack);
+  return status;
+}
+
+const char *willis_experiment_case_name(const struct willis_experiment *e, ptrdiff_t i) {
+  return i < e->test ? willis_dataset_name(e->dataset, e->train + i) : e->extra[i - e->test].name;
+}
+
+enum willis_status willis_experiment_case(struct willis_experiment *e, ptrdiff_t i,
+                                          const struct willis_volume **volume,
+                                          const struct willis_volume **truth,
+                                          struct willis_error *err) {
+  if (i >= e->test) {
+    *volume = &e->extra[i - e->test].volume;
+    *truth = &e->extra[i - e->test].truth;
+    return WILLIS_OK;
+  }
+  struct willis_pair pair;
+  enum willis_status status = willis_dataset_fetch(e->dataset, e->train + i, &pair, err);
+  *volume = pair.volume;
+  *truth = pair.truth;
+  return status;
+}
+
+enum willis_status willis_experiment_test(struct willis_experiment *e,
+                                          struct willis_experiment_row *row,
+                                          struct willis_error *err) {
+  ptrdiff_t cases = willis_experiment_cases(e);
+  enum willis_status status = WILLIS_OK;
+  for (int m = 0; m < WILLIS_METHODS && !status; m++) {
+    willis_release(row->cases[m]);
+    row->cases[m] = willis_take_zeroed(cases, sizeof *row->cases[m]);
+    if (!row->cases[m]) status = willis_fail_memory(err, "scores", cases, sizeof *row->cases[m]);
+    for (ptrdiff_t i = 0; i < cases && !status; i++) {
+      const struct willis_volume *volume, *truth;
+      struct willis_volume prediction = {0};
+      if (!willis_progress_report(e->progress, "testing", (double)(m * cases + i),
+                                  (double)(WILLIS_METHODS * cases), "cases"))
+        status = willis_fail(err, WILLIS_CANCELLED, "stopped while testing");
+      if (!status) status = willis_experiment_case(e, i, &volume, &truth, err);
+      if (!status)
+        status = willis_experiment_predict(e, row, (enum willis_method)m, volume, &prediction, err);
+      if (!status)
+        status =
+            willis_scores_compute(&prediction, truth, row->threshold[m], &row->cases[m][i], err);
+      willis_volume_release(&prediction);
+    }
+  }
+  return status;
+}

@@ -1,0 +1,306 @@
+/* The tables of an experiment: for people (table.md) and for programs (.csv). */
+#define _GNU_SOURCE
+#include "recon/experiment.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "io/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The scores that the table for people shows, and in which unit. */
+static const struct {
+  const char *name, *head;
+  double scale;
+  int digits;
+} columns[] = {
+    {"iou", "IoU %", 100, 1},
+    {"dice", "Dice %", 100, 1},
+    {"cldice", "clDice %", 100, 1},
+    {"hd95_mm", "HD95 mm", 1, 1},
+    {"assd_mm", "ASSD mm", 1, 2},
+    {"precision", "precision %", 100, 1},
+    {"recall", "recall %", 100, 1},
+    {"accuracy", "accuracy %", 100, 2},
+    {"mse", "MSE ·10⁻³", 1e3, 2},
+    {"mae", "MAE ·10⁻²", 1e2, 2},
+    {"mse_mask", "MSE of masks ·10⁻³", 1e3, 2},
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+static int score_index(const char *name) {
+  for (int s = 0; s < willis_scores_count(); s++)
+    if (!strcmp(willis_scores_name(s), name)) return s;
+  return -1;
+}
+
+/* One score over the cases [begin, end). */
+static struct willis_summary summarize(const struct willis_experiment_row *row, int method,
+                                       int score, ptrdiff_t begin, ptrdiff_t end) {
+  enum { CASES_MOST = 4096 };
+  double value[CASES_MOST];
+  struct willis_summary summary = {.mean = NAN, .sd = NAN};
+  ptrdiff_t n = 0;
+  for (ptrdiff_t i = begin; i < end && n < CASES_MOST; i++)
+    value[n++] = willis_scores_value(&row->cases[method][i], score);
+  if (n && willis_summarize(value, n, &summary, NULL)) summary.mean = summary.sd = NAN;
+  return summary;
+}
+
+static enum willis_status begin(const struct willis_experiment *e, const char *name,
+                                struct willis_out *out, struct willis_error *err) {
+  char path[PATH_MAX];
+  *out = (struct willis_out){.err = err};
+  enum willis_status status = willis_experiment_path(e, path, "%s", err, name);
+  return status ? status : willis_writer_open(path, true, false, &out->writer, err);
+}
+
+static enum willis_status end(struct willis_out *out, struct willis_error *err) {
+  enum willis_status status = willis_out_flush(out);
+  if (!status) return willis_writer_commit(out->writer, err);
+  willis_writer_abandon(out->writer);
+  return status;
+}
+
+/* ---- table.md ---- */
+
+static void add_cell(struct willis_out *t, const struct willis_summary *s, double scale,
+                     int digits) {
+  if (isnan(s->mean))
+    willis_out_print(t, " – |");
+  else if (s->n < 2 || isnan(s->sd))
+    willis_out_print(t, " %.*f |", digits, s->mean * scale);
+  else
+    willis_out_print(t, " %.*f ± %.*f |", digits, s->mean * scale, digits, s->sd * scale);
+}
+
+static void add_head(struct willis_out *t) {
+  willis_out_print(t, "| views | method | threshold |");
+  for (int c = 0; c < COLUMNS; c++) willis_out_print(t, " %s |", columns[c].head);
+  willis_out_print(t, "\n|---|---|---|");
+  for (int c = 0; c < COLUMNS; c++) willis_out_print(t, "---|");
+  willis_out_print(t, "\n");
+}
+
+static void add_published(struct willis_out *t, const struct willis_published *p) {
+  if (!p) return;
+  willis_out_print(t, "| %d | *published, other patients* | 0.5 |", p->views);
+  for (int c = 0; c < COLUMNS; c++) {
+    double value = !strcmp(columns[c].name, "iou")   ? p->iou
+                   : !strcmp(columns[c].name, "mse") ? p->mse
+                   : !strcmp(columns[c].name, "mae") ? p->mae
+                                                     : NAN;
+    struct willis_summary s = {.n = 1, .mean = value};
+    add_cell(t, &s, columns[c].scale, columns[c].digits);
+  }
+  willis_out_print(t, "\n");
+}
+
+static void add_rows(struct willis_out *t, const struct willis_experiment *e, int rows,
+                     ptrdiff_t begin, ptrdiff_t end, bool with_published) {
+  add_head(t);
+  for (int r = 0; r < rows; r++) {
+    const struct willis_experiment_row *row = &e->row[r];
+    for (int m = 0; m < WILLIS_METHODS; m++) {
+      willis_out_print(t, "| %d | %s | %.3f |", row->views, willis_method_label[m],
+                       row->threshold[m]);
+      for (int c = 0; c < COLUMNS; c++) {
+        struct willis_summary s = summarize(row, m, score_index(columns[c].name), begin, end);
+        add_cell(t, &s, columns[c].scale, columns[c].digits);
+      }
+      willis_out_print(t, "\n");
+    }
+    if (with_published) add_published(t, willis_published_find(row->views));
+  }
+  willis_out_print(t, "\n");
+}
+
+/* Which method is best, said in words. */
+static void add_verdict(struct willis_out *t, const struct willis_experiment *e, int rows) {
+  int iou = score_index("iou");
+  for (int r = 0; r < rows; r++) {
+    const struct willis_experiment_row *row = &e->row[r];
+    double hull = summarize(row, WILLIS_METHOD_HULL, iou, 0, e->test).mean;
+    double network = summarize(row, WILLIS_METHOD_CHOSEN, iou, 0, e->test).mean;
+    willis_out_print(t, "- %d views: the %s is better, IoU %.1f %% against %.1f %%.\n", row->views,
+                     network > hull ? "network (chosen setting)" : "visual hull",
+                     100 * fmax(hull, network), 100 * fmin(hull, network));
+  }
+  willis_out_print(t, "\n");
+}
+
+static void add_settings(struct willis_out *t, const struct willis_experiment *e, int rows) {
+  const struct willis_experiment_options *o = e->options;
+  willis_out_print(t,
+                   "## How the setting was chosen\n\nEach candidate was trained for %td epochs on "
+                   "%td of the %td training patients; the number is its best mean IoU (%%) on the "
+                   "other %td. ",
+                   o->trial_epochs, e->train - o->validate, e->train, o->validate);
+  willis_out_print(t,
+                   "The chosen one was then trained on the same %td patients, its epoch "
+                   "and threshold chosen on the same %td. The paper's setting was trained on all "
+                   "%td, threshold 0.5, last epoch.\n\n| views |",
+                   e->train - o->validate, o->validate, e->train);
+  const struct willis_setting *s = willis_setting_candidate;
+  for (int c = 0; c < willis_setting_candidates; c++) willis_out_print(t, " %s |", s[c].name);
+  willis_out_print(t, " chosen | epochs trained | ended by | paper's: epochs | ended by |\n|---|");
+  for (int c = 0; c < willis_setting_candidates + 5; c++) willis_out_print(t, "---|");
+  for (int r = 0; r < rows; r++) {
+    const struct willis_experiment_row *row = &e->row[r];
+    willis_out_print(t, "\n| %d |", row->views);
+    for (int c = 0; c < willis_setting_candidates; c++)
+      willis_out_print(t, " %.1f |", 100 * row->trial_iou[c]);
+    willis_out_print(t, " %s | %td | %s | %td | %s |", s[row->chosen].name,
+                     row->epochs[WILLIS_METHOD_CHOSEN], row->stopped_by[WILLIS_METHOD_CHOSEN],
+                     row->epochs[WILLIS_METHOD_PAPER], row->stopped_by[WILLIS_METHOD_PAPER]);
+  }
+  willis_out_print(t,
+                   "\n\nCandidates (all start the output bias as given, Adam, batch of one):\n\n");
+  for (int c = 0; c < willis_setting_candidates; c++)
+    willis_out_print(t, "- %s: α %g, γ %g, rate %g (%s), output bias %g\n", s[c].name, s[c].alpha,
+                     s[c].gamma, s[c].learning_rate,
+                     s[c].schedule == WILLIS_SCHEDULE_COSINE ? "cosine" : "constant",
+                     s[c].output_bias);
+  willis_out_print(t, "- the paper's: α 0.5, γ 0.2, rate 0.001 (constant), PyTorch's initial "
+                      "output bias\n\n");
+}
+
+static void add_hulls(struct willis_out *t, const struct willis_experiment *e, int rows) {
+  willis_out_print(t,
+                   "## Thresholds of what learns nothing else\n\nChosen on the %td training "
+                   "patients; recall and size there.\n\n| views | hull: threshold | IoU %% | "
+                   "hull for recall: threshold | recall %% | size, %% of voxels | "
+                   "back-projection: threshold | IoU %% |\n|---|---|---|---|---|---|---|---|\n",
+                   e->train);
+  for (int r = 0; r < rows; r++) {
+    const struct willis_sweep_point *b = e->row[r].baseline;
+    const struct willis_sweep_point *hull = &b[WILLIS_METHOD_HULL],
+                                    *recall = &b[WILLIS_METHOD_HULL_RECALL],
+                                    *back = &b[WILLIS_METHOD_BACKPROJECTION];
+    willis_out_print(t, "| %d | %.3f | %.1f | %.3f | %.2f | %.2f | %.3f | %.1f |\n",
+                     e->row[r].views, hull->threshold, 100 * hull->iou, recall->threshold,
+                     100 * recall->recall, 100 * recall->fraction, back->threshold,
+                     100 * back->iou);
+  }
+  willis_out_print(t, "\n");
+}
+
+static enum willis_status write_markdown(const struct willis_experiment *e, int rows,
+                                         struct willis_error *err) {
+  struct willis_out t;
+  const struct willis_experiment_options *o = e->options;
+  enum willis_status status = begin(e, "table.md", &t, err);
+  if (status) return status;
+  willis_out_print(&t,
+                   "# Table 1 at %td³\n\nResearch software. Not a medical device. Not for "
+                   "diagnosis, treatment planning or any clinical use.\n\n"
+                   "",
+                   o->size);
+  willis_out_print(
+      &t,
+      "%td patients of %s: %td to train on, %td to test on, split by patient. Arc %g°, "
+      "%s projections. Mean ± standard deviation over the test patients.\n\n",
+      o->first, o->data_name ? o->data_name : e->cohort.name, e->train, e->test, o->arc_deg,
+      o->mode == WILLIS_PROJECTION_SUM ? "sum" : "maximum");
+  willis_out_print(&t,
+                   "These volumes hold %s; the published numbers (Wu et al. 2023) are from other, "
+                   "private patients at 384³ whose volumes held skull and tissue, so they stand "
+                   "beside ours for scale only.\n\n",
+                   o->tissue ? "arteries with a synthetic shell and skull" : "arteries alone");
+  add_verdict(&t, e, rows);
+  add_rows(&t, e, rows, 0, e->test, o->arc_deg == 90 && o->mode == WILLIS_PROJECTION_MAX);
+  for (int i = 0; i < o->also_count; i++) {
+    willis_out_print(&t, "## %s\n\nNot of the cohort; truth is its Otsu mask at %td³.\n\n",
+                     e->extra[i].name, o->size);
+    add_rows(&t, e, rows, e->test + i, e->test + i + 1, false);
+  }
+  add_hulls(&t, e, rows);
+  add_settings(&t, e, rows);
+  willis_out_print(&t, "## Definitions\n\n");
+  for (int s = 0; s < willis_scores_count(); s++)
+    willis_out_print(&t, "- %s: %s\n", willis_scores_name(s), willis_scores_definition(s));
+  return end(&t, err);
+}
+
+/* ---- for programs ---- */
+
+static void add_number(struct willis_out *t, double value) {
+  if (isfinite(value))
+    willis_out_print(t, ",%.9g", value);
+  else
+    willis_out_print(t, ",");
+}
+
+static enum willis_status write_cases(const struct willis_experiment *e, int rows,
+                                      struct willis_error *err) {
+  struct willis_out t;
+  enum willis_status status = begin(e, "cases.csv", &t, err);
+  if (status) return status;
+  willis_out_print(&t, "views,method,case,threshold");
+  for (int s = 0; s < willis_scores_count(); s++)
+    willis_out_print(&t, ",%s", willis_scores_name(s));
+  for (int r = 0; r < rows; r++)
+    for (int m = 0; m < WILLIS_METHODS; m++)
+      for (ptrdiff_t i = 0; i < willis_experiment_cases(e); i++) {
+        willis_out_print(&t, "\n%d,\"%s\",%s", e->row[r].views, willis_method_label[m],
+                         willis_experiment_case_name(e, i));
+        add_number(&t, e->row[r].threshold[m]);
+        for (int s = 0; s < willis_scores_count(); s++)
+          add_number(&t, willis_scores_value(&e->row[r].cases[m][i], s));
+      }
+  willis_out_print(&t, "\n");
+  return end(&t, err);
+}
+
+static enum willis_status write_table(const struct willis_experiment *e, int rows,
+                                      struct willis_error *err) {
+  struct willis_out t;
+  enum willis_status status = begin(e, "table.csv", &t, err);
+  if (status) return status;
+  willis_out_print(&t, "views,method,patients,threshold");
+  for (int s = 0; s < willis_scores_count(); s++)
+    willis_out_print(&t, ",%s_mean,%s_sd", willis_scores_name(s), willis_scores_name(s));
+  for (int r = 0; r < rows; r++)
+    for (int m = 0; m < WILLIS_METHODS; m++) {
+      willis_out_print(&t, "\n%d,\"%s\",%td", e->row[r].views, willis_method_label[m], e->test);
+      add_number(&t, e->row[r].threshold[m]);
+      for (int s = 0; s < willis_scores_count(); s++) {
+        struct willis_summary summary = summarize(&e->row[r], m, s, 0, e->test);
+        add_number(&t, summary.mean);
+        add_number(&t, summary.sd);
+      }
+    }
+  willis_out_print(&t, "\n");
+  return end(&t, err);
+}
+
+static enum willis_status write_trials(const struct willis_experiment *e, int rows,
+                                       struct willis_error *err) {
+  struct willis_out t;
+  enum willis_status status = begin(e, "trials.csv", &t, err);
+  if (status) return status;
+  willis_out_print(&t, "views,candidate,alpha,gamma,learning_rate,schedule,output_bias,epochs,"
+                       "validation_iou,chosen\n");
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < willis_setting_candidates; c++) {
+      const struct willis_setting *s = &willis_setting_candidate[c];
+      willis_out_print(&t, "%d,%s,%g,%g,%g,%s,%g,%td", e->row[r].views, s->name, s->alpha, s->gamma,
+                       s->learning_rate,
+                       s->schedule == WILLIS_SCHEDULE_COSINE ? "cosine" : "constant",
+                       s->output_bias, e->options->trial_epochs);
+      add_number(&t, e->row[r].trial_iou[c]);
+      willis_out_print(&t, ",%d\n", c == e->row[r].chosen);
+    }
+  return end(&t, err);
+}
+
+enum willis_status willis_experiment_tables(const struct willis_experiment *e, int rows,
+                                            struct willis_error *err) {
+  enum willis_status status = write_markdown(e, rows, err);
+  if (!status) status = write_cases(e, rows, err);
+  if (!status) status = write_table(e, rows, err);
+  if (!status) status = write_trials(e, rows, err);
+  return status;
+}
