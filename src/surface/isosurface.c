@@ -58,6 +58,13 @@ static uint64_t compare_word(const float *value, float level, bool *bad) {
   return bits;
 }
 
+/* Fewer than 64 values; the bits above them are zero. */
+static uint64_t compare_rest(const float *value, ptrdiff_t count, float level, bool *bad) {
+  float rest[WORD] = {0};
+  memcpy(rest, value, (size_t)count * sizeof *rest);
+  return compare_word(rest, level, bad) & ((UINT64_C(1) << count) - 1);
+}
+
 static void classify_rows(ptrdiff_t begin, ptrdiff_t end, void *context) {
   struct lattice *l = context;
   const ptrdiff_t *n = l->volume->grid.size;
@@ -70,11 +77,11 @@ static void classify_rows(ptrdiff_t begin, ptrdiff_t end, void *context) {
     const float *value = l->volume->voxels + (z * n[1] + y) * n[0];
     bool bad = false;
     for (ptrdiff_t x = 0; x < n[0]; x += WORD) {
-      ptrdiff_t width = n[0] - x < WORD ? n[0] - x : WORD;
-      float last[WORD] = {0};
-      if (width < WORD) memcpy(last, value + x, (size_t)width * sizeof *last);
-      uint64_t word = compare_word(width < WORD ? last : value + x, l->level, &bad);
-      if (width < WORD) word &= (UINT64_C(1) << width) - 1;
+      uint64_t word;
+      if (n[0] - x >= WORD)
+        word = compare_word(value + x, l->level, &bad);
+      else
+        word = compare_rest(value + x, n[0] - x, l->level, &bad);
       bits[x / WORD] |= word << 1;
       bits[x / WORD + 1] |= word >> (WORD - 1);
     }

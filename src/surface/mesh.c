@@ -55,14 +55,14 @@ static void sort_bucket(uint64_t *value, ptrdiff_t count) {
   }
 }
 
-enum willis_status willis_mesh_edges_init(struct willis_mesh_edges *edges,
-                                          const struct willis_mesh *mesh,
-                                          struct willis_error *err) {
+enum willis_status willis_edge_buckets_init(struct willis_edge_buckets *edges,
+                                            const struct willis_mesh *mesh,
+                                            struct willis_error *err) {
   ptrdiff_t corners = 3 * mesh->triangle_count;
   edges->first = willis_take_zeroed(mesh->vertex_count + 1, sizeof *edges->first);
   edges->other = willis_take(corners, sizeof *edges->other);
   if (!edges->first || !edges->other) {
-    willis_mesh_edges_release(edges);
+    willis_edge_buckets_release(edges);
     return willis_fail_memory(err, "a mesh's edges", corners, sizeof *edges->other);
   }
   /* Count, turn counts into places, fill; filling moves each place to its end, so turn again. */
@@ -87,13 +87,13 @@ enum willis_status willis_mesh_edges_init(struct willis_mesh_edges *edges,
   return WILLIS_OK;
 }
 
-void willis_mesh_edges_release(struct willis_mesh_edges *edges) {
+void willis_edge_buckets_release(struct willis_edge_buckets *edges) {
   willis_release(edges->first);
   willis_release(edges->other);
-  *edges = (struct willis_mesh_edges){0};
+  *edges = (struct willis_edge_buckets){0};
 }
 
-static void judge_edges(const struct willis_mesh_edges *edges, ptrdiff_t vertex_count,
+static void judge_edges(const struct willis_edge_buckets *edges, ptrdiff_t vertex_count,
                         struct willis_mesh_measure *measure) {
   for (ptrdiff_t v = 0; v < vertex_count; v++) {
     ptrdiff_t begin = edges->first[v], end = edges->first[v + 1];
@@ -154,11 +154,11 @@ enum willis_status willis_mesh_measure(const struct willis_mesh *mesh,
   *measure = (struct willis_mesh_measure){0};
   enum willis_status status = willis_mesh_check(mesh, err);
   if (status != WILLIS_OK || mesh->triangle_count == 0) return status;
-  struct willis_mesh_edges edges;
-  status = willis_mesh_edges_init(&edges, mesh, err);
+  struct willis_edge_buckets edges;
+  status = willis_edge_buckets_init(&edges, mesh, err);
   if (status != WILLIS_OK) return status;
   judge_edges(&edges, mesh->vertex_count, measure);
-  willis_mesh_edges_release(&edges);
+  willis_edge_buckets_release(&edges);
   double sum[SUMS];
   willis_parallel_sum(mesh->triangle_count, TRIANGLES_AT_ONCE, SUMS, sum_triangles, (void *)mesh,
                       sum);

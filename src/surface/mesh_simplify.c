@@ -233,8 +233,8 @@ static void place_vertices(struct simplification *s, const struct willis_mesh *m
 /* Locks the ends of edges that are not of exactly two triangles; proposes the others. */
 static enum willis_status propose_all(struct simplification *s, const struct willis_mesh *mesh,
                                       struct willis_error *err) {
-  struct willis_mesh_edges edges;
-  enum willis_status status = willis_mesh_edges_init(&edges, mesh, err);
+  struct willis_edge_buckets edges;
+  enum willis_status status = willis_edge_buckets_init(&edges, mesh, err);
   if (status != WILLIS_OK) return status;
   for (int pass = 0; pass < 2; pass++)
     for (ptrdiff_t v = 0; v < mesh->vertex_count; v++)
@@ -249,7 +249,7 @@ static enum willis_status propose_all(struct simplification *s, const struct wil
         }
       }
 out:
-  willis_mesh_edges_release(&edges);
+  willis_edge_buckets_release(&edges);
   return status;
 }
 
