@@ -4,7 +4,8 @@
 
 enum { PIECE = 16 };
 
-/* One loop for both directions: which weight multiplies channel `from` into channel `to` at tap k. */
+/* One loop for both directions: which weight multiplies channel `from` into channel `to` at tap k.
+ */
 struct correlation {
   struct willis_extent extent;
   int from, to; /* channels */
