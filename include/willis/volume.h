@@ -71,8 +71,10 @@ WILLIS_API void willis_volume_normalize(struct willis_volume *volume);
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_volume_orient_lps(struct willis_volume *volume, const struct willis_warnings *warnings,
                          struct willis_error *err);
-/* Trilinear resampling onto `grid`; outside counts as the volume's minimum. When a voxel of `grid`
- * is larger than one of `from`, values are averaged over it first (box prefilter). */
+/* Trilinear resampling onto `grid`. Where a voxel of `grid` is larger than one of `from`, the mean of
+ * evenly spread samples over it (for whole factors on aligned grids: the block mean). The border's
+ * value holds to the outer face of its voxel; beyond is the volume's minimum. GEOMETRY,
+ * OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_volume_resample(const struct willis_volume *from, const struct willis_grid *grid,
                        struct willis_volume *to, struct willis_error *err);
@@ -93,7 +95,9 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_volume_threshold(const struct willis_volume *volume, double threshold, bool inclusive,
                         struct willis_volume *mask, struct willis_error *err);
 /* Keeps, of the 26-connected components of voxels > 0.5, the `keep_largest` largest (0: all) that
- * have at least `min_voxels` voxels; the others become 0. Returns how many were there and kept. */
+ * have at least `min_voxels` voxels; the others become 0. Of equals the first in memory counts as
+ * larger. Tells how many were `found` and `kept` (either may be null). Memory: 32 bytes a run of set
+ * voxels along x, 8 a row. On failure the mask is unchanged. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mask_keep_components(struct willis_volume *mask, ptrdiff_t keep_largest,
                             ptrdiff_t min_voxels, ptrdiff_t *found, ptrdiff_t *kept,
@@ -128,11 +132,14 @@ struct willis_voxelize_options {
   double min_radius_voxels; /* trees: radii are not under this (0.75) */
   const struct willis_grid *grid; /* null, or the grid to fill */
   double noise_sd;                /* Gaussian noise in value units, 0 for none */
-  bool tissue;                    /* add a soft shell and a skull */
+  bool tissue;                    /* add soft tissue (40) and a skull (180), see voxelize.c */
   uint64_t seed;
 };
-/* Value = occupied fraction of the voxel (≥ 8 samples) × 1000. Meshes: winding parity along rays of
- * three axes, majority; open edges are reported to `warnings`. Trees: union of tapered capsules. */
+/* Value = occupied fraction of the voxel (4×4×4 samples) × 1000, then tissue, then noise. Meshes:
+ * winding number along rays of three axes, majority (parity if the triangles are not oriented
+ * alike); open edges are reported to `warnings`. Trees: union of tapered capsules, that is of all
+ * balls along each edge. Same bytes for any number of threads. INVALID_ARGUMENT, GEOMETRY (no
+ * extent), NUMERIC (coordinates that are not finite), OUT_OF_MEMORY; then `volume` is untouched. */
 WILLIS_API struct willis_voxelize_options willis_voxelize_defaults(void);
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mesh_voxelize(const struct willis_mesh *mesh, const struct willis_voxelize_options *options,
