@@ -71,9 +71,9 @@ WILLIS_API void willis_volume_normalize(struct willis_volume *volume);
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_volume_orient_lps(struct willis_volume *volume, const struct willis_warnings *warnings,
                          struct willis_error *err);
-/* Trilinear resampling onto `grid`. Where a voxel of `grid` is larger than one of `from`, the mean of
- * evenly spread samples over it (for whole factors on aligned grids: the block mean). The border's
- * value holds to the outer face of its voxel; beyond is the volume's minimum. GEOMETRY,
+/* Trilinear resampling onto `grid`. Where a voxel of `grid` is larger than one of `from`, the mean
+ * of evenly spread samples over it (for whole factors on aligned grids: the block mean). The
+ * border's value holds to the outer face of its voxel; beyond is the volume's minimum. GEOMETRY,
  * OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_volume_resample(const struct willis_volume *from, const struct willis_grid *grid,
@@ -96,8 +96,8 @@ willis_volume_threshold(const struct willis_volume *volume, double threshold, bo
                         struct willis_volume *mask, struct willis_error *err);
 /* Keeps, of the 26-connected components of voxels > 0.5, the `keep_largest` largest (0: all) that
  * have at least `min_voxels` voxels; the others become 0. Of equals the first in memory counts as
- * larger. Tells how many were `found` and `kept` (either may be null). Memory: 32 bytes a run of set
- * voxels along x, 8 a row. On failure the mask is unchanged. */
+ * larger. Tells how many were `found` and `kept` (either may be null). Memory: 32 bytes a run of
+ * set voxels along x, 8 a row. On failure the mask is unchanged. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mask_keep_components(struct willis_volume *mask, ptrdiff_t keep_largest,
                             ptrdiff_t min_voxels, ptrdiff_t *found, ptrdiff_t *kept,
