@@ -13,7 +13,7 @@ fail() {
 }
 
 "$cmake" --install "$build" --prefix "$prefix" >"$scratch/log" || {
-  cat "$scratch/log"
+  tail -n 20 "$scratch/log"
   fail "cmake --install"
 }
 
@@ -27,7 +27,7 @@ export PKG_CONFIG_PATH
 "$cmake" -S "$here/consumer" -B "$scratch/build" -G Ninja "-DCMAKE_C_COMPILER=$cc" \
   "-DCMAKE_PREFIX_PATH=$prefix" "-DWANTED=$version" >"$scratch/log" 2>&1 &&
   "$cmake" --build "$scratch/build" >>"$scratch/log" 2>&1 || {
-  cat "$scratch/log"
+  tail -n 20 "$scratch/log"
   fail "consumer by find_package"
 }
 [ "$("$scratch/build/consumer")" = "$version" ] || fail "consumer by find_package runs"
