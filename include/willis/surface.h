@@ -11,20 +11,23 @@ WILLIS_BEGIN
  * vertices shared, every edge with exactly two triangles. A border of voxels below `level` is
  * understood around the volume, so the result is always watertight; there the surface lies half a
  * voxel outside the border voxels' centres. Vertices keep 1/1024 voxel from the voxels' centres.
- * Two inside voxels that touch only along an edge or at a corner are separate. A volume without a
+ * The pieces of the mesh are the 26-connected pieces of the voxels ≥ level. A volume without a
  * voxel ≥ level gives an empty mesh. The caller releases it. NUMERIC, INVALID_ARGUMENT,
  * OUT_OF_MEMORY, UNSUPPORTED (more than 2^32 − 1 vertices). */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_isosurface(const struct willis_volume *volume,
                                                                double level,
                                                                struct willis_mesh *mesh,
                                                                struct willis_error *err);
-/* Keeps the n connected pieces with most triangles. */
+/* Keeps the n connected pieces with most triangles. INVALID_ARGUMENT (n < 1, or no mesh: an index
+ * or a coordinate that makes no sense; also below), OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mesh_keep_largest(struct willis_mesh *mesh, ptrdiff_t n, struct willis_error *err);
 /* n rounds of Taubin smoothing (λ 0.5, μ −0.53): volume nearly kept, topology kept. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_mesh_smooth(struct willis_mesh *mesh, int n,
                                                                 struct willis_error *err);
-/* Reduces to `fraction` of the triangles (0 < fraction ≤ 1); stays closed. */
+/* Reduces to `fraction` of the triangles (0 < fraction ≤ 1), or as near as it gets without changing
+ * the topology: what is closed stays closed, no piece or handle is lost, open borders stay. After
+ * OUT_OF_MEMORY the mesh is whole, but may be partly simplified. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mesh_simplify(struct willis_mesh *mesh, double fraction, struct willis_error *err);
 

@@ -1,21 +1,27 @@
-/* Marching cubes' case table from two rules, instead of a list from a paper:
+/* Marching cubes' case table from three rules, instead of a list from a paper:
  *
  * 1. On each face of the cell, walked around counter-clockwise seen from outside, the surface
- *    leaves a segment from every edge where the walk goes in to the next edge where it goes out.
- *    So two inside corners on a diagonal are separated. The rule sees nothing but the face, so the
- *    two cells at a face agree, and no hole can arise (Lorensen and Cline's table of 1987 has some;
- *    Dürst 1988). A crossed edge is the start of a segment on one of its two faces and the end on
- *    the other, because the faces walk along it in opposite directions: the segments form loops.
+ *    leaves a segment between every edge where the walk goes out and the next one where it goes in.
+ *    So of two inside corners on a face's diagonal it makes one body. The rule sees nothing but the
+ * face, so the two cells at a face agree, and no hole can arise (Lorensen and Cline's table of 1987
+ * has some; Dürst 1988). A crossed edge is the start of a segment on one of its two faces and the
+ * end on the other, because the faces walk along it in opposite directions: the segments form
+ * loops.
  * 2. Each loop is filled with triangles whose inner edges never join two points of one face, for
  *    the cell beyond the face could draw the same line, and an edge would have four triangles. Of
  *    what remains, the triangulation with the shortest inner edges.
  *
- * Each edge of the mesh then has exactly two triangles, and each vertex one ring of them. */
+ * 3. Two inside corners at the ends of the cell's diagonal and nothing else inside: the loops
+ * around them are joined by a tube.
+ *
+ * Each edge of the mesh then has exactly two triangles, and each vertex one ring of them; and the
+ * pieces of the mesh are the 26-connected pieces of the voxels inside, which is what thin vessels
+ * need and what components and skeletons go by. */
 #include "surface/cell_cases.h"
 
 #include <stdbool.h>
 
-enum { FACES = 6, NEVER = 1 << 20 };
+enum { FACES = 6, MOST_LOOPS = CELL_EDGES / 3, NEVER = 1 << 20 };
 
 /* The edge between two corners of the cell that differ in one axis. */
 static int edge_between(int a, int b) {
@@ -42,10 +48,10 @@ static void connect_edges(unsigned inside, int next[CELL_EDGES]) {
     face_corners(face, corner);
     for (int i = 0; i < 4; i++) {
       int from = corner[i], to = corner[(i + 1) % 4];
-      if ((inside >> from & 1) || !(inside >> to & 1)) continue;
+      if (!(inside >> from & 1) || (inside >> to & 1)) continue;
       int last = i + 1;
-      while (inside >> corner[(last + 1) % 4] & 1) last++;
-      next[edge_between(from, to)] = edge_between(corner[last % 4], corner[(last + 1) % 4]);
+      while (!(inside >> corner[(last + 1) % 4] & 1)) last++;
+      next[edge_between(corner[last % 4], corner[(last + 1) % 4])] = edge_between(from, to);
     }
   }
 }
@@ -107,21 +113,51 @@ static void fill_loop(const int *loop, int n, struct willis_cell_cases *cases, u
   }
 }
 
+/* A tube of six triangles between two loops of three. Its rims run against each other, so corner
+ * i of the one is at corner k − i of the other, for the k that makes the tube shortest. */
+static void join_loops(const int a[3], const int b[3], struct willis_cell_cases *cases,
+                       unsigned inside) {
+  int best = 0, best_cost = NEVER;
+  for (int k = 0; k < 3; k++) {
+    int cost = 0;
+    for (int i = 0; i < 3; i++)
+      cost += inner_edge_cost(a[i], b[(k + 3 - i) % 3]) + inner_edge_cost(a[i], b[(k + 2 - i) % 3]);
+    if (cost < best_cost) best = k, best_cost = cost;
+  }
+  for (int i = 0; i < 3; i++) {
+    int here = b[(best + 3 - i) % 3], next = b[(best + 2 - i) % 3];
+    const int corner[6] = {a[i], a[(i + 1) % 3], next, a[i], next, here};
+    for (int c = 0; c < 6; c++)
+      cases->edge[inside][3 * cases->triangles[inside] + c] = (unsigned char)corner[c];
+    cases->triangles[inside] += 2;
+  }
+}
+
+static bool ends_of_the_diagonal(unsigned inside) {
+  for (int corner = 0; corner < 4; corner++)
+    if (inside == (1u << corner | 1u << (7 - corner))) return true;
+  return false;
+}
+
 void willis_cell_cases_fill(struct willis_cell_cases *cases) {
   *cases = (struct willis_cell_cases){0};
   for (unsigned inside = 0; inside < 256; inside++) {
-    int next[CELL_EDGES];
+    int next[CELL_EDGES], loop[MOST_LOOPS][CELL_EDGES], length[MOST_LOOPS], loops = 0;
     connect_edges(inside, next);
     for (int start = 0; start < CELL_EDGES; start++) {
-      int loop[CELL_EDGES], n = 0;
-      for (int e = start; next[e] >= 0;) {
-        int after = next[e];
+      if (next[start] < 0) continue;
+      int n = 0;
+      for (int e = start, after; next[e] >= 0; e = after) {
         cases->crossed[inside] |= (uint16_t)(1 << e);
-        loop[n++] = e;
+        loop[loops][n++] = e;
+        after = next[e];
         next[e] = -1;
-        e = after;
       }
-      if (n > 0) fill_loop(loop, n, cases, inside);
+      length[loops++] = n;
     }
+    if (ends_of_the_diagonal(inside))
+      join_loops(loop[0], loop[1], cases, inside);
+    else
+      for (int i = 0; i < loops; i++) fill_loop(loop[i], length[i], cases, inside);
   }
 }

@@ -186,14 +186,33 @@ static void a_full_volume_is_its_box(void **state) {
   willis_volume_release(&volume);
 }
 
-static void pieces_and_holes_are_counted(void **state) {
+static void voxels_at_corners_are_joined(void **state) {
   (void)state;
   struct willis_volume volume = shape_volume(9, 9, 9, 1);
-  const int at[] = {0, 10, 20, 364, 365, 728}; /* corners meet at 0 10 20; faces at 364 365 */
+  /* 0 10 20 touch along edges, 20 and 111 at a corner, 364 and 365 at a face. */
+  const int at[] = {0, 10, 20, 111, 364, 365, 728};
   for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) volume.voxels[at[i]] = 1;
   struct willis_mesh mesh = shape_surface(&volume, 0.5);
-  assert_int_equal(shape_check_closed(&mesh).components, 5);
+  assert_int_equal(shape_check_closed(&mesh).components, 3);
   willis_mesh_release(&mesh);
+  willis_volume_release(&volume);
+}
+
+/* A hollow piece has a second surface; so few voxels are inside here that none is hollow. */
+static void pieces_are_26_connected(void **state) {
+  (void)state;
+  struct willis_volume volume = shape_volume(30, 31, 32, 0.4), mask;
+  for (uint64_t seed = 0; seed < 5; seed++) {
+    shape_noise(&volume, seed);
+    ptrdiff_t found, kept;
+    double level = 0.9 + 0.02 * (double)seed;
+    assert_int_equal(willis_volume_threshold(&volume, level, true, &mask, NULL), WILLIS_OK);
+    assert_int_equal(willis_mask_keep_components(&mask, 0, 1, &found, &kept, NULL), WILLIS_OK);
+    struct willis_mesh mesh = shape_surface(&volume, level);
+    assert_int_equal(shape_check_closed(&mesh).components, found);
+    willis_mesh_release(&mesh);
+    willis_volume_release(&mask);
+  }
   willis_volume_release(&volume);
 }
 
@@ -290,7 +309,8 @@ int main(void) {
       cmocka_unit_test(sphere_has_its_area_and_volume),
       cmocka_unit_test(any_grid_shows_the_same_ball),
       cmocka_unit_test(a_full_volume_is_its_box),
-      cmocka_unit_test(pieces_and_holes_are_counted),
+      cmocka_unit_test(voxels_at_corners_are_joined),
+      cmocka_unit_test(pieces_are_26_connected),
       cmocka_unit_test(area_is_scikit_images),
       cmocka_unit_test(threads_do_not_matter),
       cmocka_unit_test(what_is_refused),
