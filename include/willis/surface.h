@@ -22,7 +22,8 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_isosurface(const struct will
  * or a coordinate that makes no sense; also below), OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mesh_keep_largest(struct willis_mesh *mesh, ptrdiff_t n, struct willis_error *err);
-/* n rounds of Taubin smoothing (λ 0.5, μ −0.53): volume nearly kept, topology kept. */
+/* n rounds of Taubin smoothing (λ 0.5, μ −0.53). Topology is kept; volume too, but for what is
+ * thin: a vessel one or two voxels thick is all detail and loses up to a quarter in 20 rounds. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_mesh_smooth(struct willis_mesh *mesh, int n,
                                                                 struct willis_error *err);
 /* Reduces to `fraction` of the triangles (0 < fraction ≤ 1), or as near as it gets without changing
