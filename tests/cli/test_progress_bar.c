@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "cli/progress_bar.h"
 
+#include <poll.h>
 #include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -9,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,11 +27,16 @@ static size_t work(int end, int from, bool quiet, char *shown, size_t size) {
   progress_bar_clear();
   dup2(kept, STDERR_FILENO);
   close(kept);
-  int waiting = 0;
-  ioctl(from, FIONREAD, &waiting);
-  ssize_t got = waiting > 0 ? read(from, shown, size - 1) : 0;
-  shown[got > 0 ? got : 0] = 0;
-  return (size_t)waiting;
+  /* A terminal hands on what was written only after a while. */
+  size_t used = 0;
+  struct pollfd readable = {.fd = from, .events = POLLIN};
+  while (used < size - 1 && poll(&readable, 1, 500) > 0) {
+    ssize_t got = read(from, shown + used, size - 1 - used);
+    assert_true(got > 0);
+    used += (size_t)got;
+  }
+  shown[used] = 0;
+  return used;
 }
 
 static void test_a_terminal_gets_a_bar_that_goes_away(void **state) {
