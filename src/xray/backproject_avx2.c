@@ -1,10 +1,10 @@
 /* Back-projection of planar views, its transpose, and the hull, 32 slices at a time.
  *
- * The images are packed once, slices in the lanes. The plane is cut into tiles of 8×8 columns.
+ * The images are packed once, slices in the lanes. The plane is cut into tiles of 16×16 columns.
  * Where each voxel of a tile falls on each detector (its tap) is found once and used for all
- * slices; then eight views at a time are added to a slab of the tile, because what eight views show
- * of a tile, the tile itself and its taps fit into the first cache together. Views whose images are
- * black where they show the tile are left out of sums. */
+ * slices; then four views at a time are added to a slab of the tile, so that what they show of it
+ * and their taps stay in the first cache. Views whose images are black where they show the tile are
+ * left out of sums. */
 #include "xray/planar_avx2.h"
 
 #include "base/error.h"
@@ -13,7 +13,7 @@
 
 #include <omp.h>
 
-enum { VECTORS = 4, LANES = 8 * VECTORS, EDGE = 8, PIXELS = EDGE * EDGE, GROUP = 8 };
+enum { VECTORS = 4, LANES = 8 * VECTORS, EDGE = 16, PIXELS = EDGE * EDGE, GROUP = 4 };
 
 /* Offset of a voxel's left column in a packed image, and the fraction beyond it. */
 struct taps {
@@ -26,8 +26,9 @@ enum { BLANK = 2 };
 
 struct packed {
   const struct willis_planar *views;
-  ptrdiff_t n, begin, end, slabs; /* slices begin … end in `slabs` slabs */
-  ptrdiff_t image_size;           /* floats of one packed image: (columns + BLANK)·LANES */
+  ptrdiff_t n, tiles;
+  ptrdiff_t begin, end, slabs; /* slices begin … end in `slabs` slabs */
+  ptrdiff_t image_size;        /* floats of one packed image: (columns + BLANK)·LANES */
   int threads;
   float *image;      /* [slab][view][column][LANES] */
   int32_t *lit;      /* [slab][view][columns + 1]: columns < c that are not black */
@@ -50,11 +51,12 @@ static int32_t *packed_lit(const struct packed *all, ptrdiff_t slab, ptrdiff_t v
 
 static enum willis_status packed_init(struct packed *all, const struct willis_planar *views,
                                       ptrdiff_t begin, ptrdiff_t end, struct willis_error *err) {
-  ptrdiff_t count = views->view_count, rows = (views->n + EDGE - 1) / EDGE;
-  *all = (struct packed){.views = views, .n = views->n, .begin = begin, .end = end};
+  ptrdiff_t count = views->view_count, edge = (views->n + EDGE - 1) / EDGE;
+  *all = (struct packed){
+      .views = views, .n = views->n, .tiles = edge * edge, .begin = begin, .end = end};
   all->slabs = (end - begin + LANES - 1) / LANES;
   all->image_size = (views->columns + BLANK) * LANES;
-  all->threads = (int)least(willis_parallel_threads(), rows > all->slabs ? rows : all->slabs);
+  all->threads = (int)least(willis_parallel_threads(), all->tiles * all->slabs * count);
 
   /* Twice: to count, then to take. */
   for (int pass = 0; pass < 2; pass++) {
@@ -117,16 +119,17 @@ static void taps_inside(struct taps *taps, const struct willis_view_map *map, pt
   const __m256 index = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);
   double column = willis_affine(map->column, (double)x, (double)y, 0);
   ptrdiff_t base = (ptrdiff_t)column;
-  for (ptrdiff_t j = 0; j < EDGE; j++) {
-    double start = column - (double)base + (double)j * map->column[1];
+  for (ptrdiff_t p = 0; p < PIXELS; p += 8) {
+    double i = (double)(p % EDGE), j = (double)(p / EDGE);
+    double start = column - (double)base + i * map->column[0] + j * map->column[1];
     __m256 fraction;
     __m256 at =
         _mm256_fmadd_ps(index, _mm256_set1_ps((float)map->column[0]), _mm256_set1_ps((float)start));
-    __m256i cell = willis_base8(at, base, columns, &fraction);
+    __m256i cell = willis_base8(at, -base, columns - 2 - base, &fraction);
     cell = _mm256_add_epi32(cell, _mm256_set1_epi32((int)base));
-    _mm256_storeu_si256((__m256i *)(taps->offset + j * EDGE),
+    _mm256_storeu_si256((__m256i *)(taps->offset + p),
                         _mm256_mullo_epi32(cell, _mm256_set1_epi32(LANES)));
-    _mm256_storeu_ps(taps->fraction + j * EDGE, fraction);
+    _mm256_storeu_ps(taps->fraction + p, fraction);
   }
 }
 
@@ -212,22 +215,21 @@ enum willis_status willis_gather_avx2(const struct willis_planar *views, const f
   enum willis_status status = packed_init(&all, views, slab->begin, slab->end, err);
   if (status) return status;
   packed_fill(&all, pixels, willis_gather_start(how));
-  ptrdiff_t n = views->n;
+  ptrdiff_t n = views->n, edge = (n + EDGE - 1) / EDGE;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(all.threads)
-  for (ptrdiff_t y = 0; y < n; y += EDGE) {
+  for (ptrdiff_t t = 0; t < all.tiles; t++) {
+    ptrdiff_t x = t % edge * EDGE, y = t / edge * EDGE;
     struct taps *taps = all.taps + omp_get_thread_num() * views->view_count;
     int32_t *range = all.range + omp_get_thread_num() * views->view_count * 2;
-    for (ptrdiff_t x = 0; x < n; x += EDGE) {
-      tile_locate(&all, x, y, taps, range);
-      for (ptrdiff_t s = 0; s < all.slabs; s++) {
-        _Alignas(32) float tile[PIXELS * LANES];
-        tile_gather(&all, s, taps, range, how, tile);
-        ptrdiff_t used = least(LANES, all.end - all.begin - s * LANES);
-        for (ptrdiff_t j = 0; j < least(EDGE, n - y); j++)
-          willis_unpack(tile + j * EDGE * LANES, LANES,
-                        slab->voxels + (s * LANES * n + y + j) * n + x, n * n, used,
-                        least(EDGE, n - x), false);
-      }
+    tile_locate(&all, x, y, taps, range);
+    for (ptrdiff_t s = 0; s < all.slabs; s++) {
+      _Alignas(32) float tile[PIXELS * LANES];
+      tile_gather(&all, s, taps, range, how, tile);
+      ptrdiff_t used = least(LANES, all.end - all.begin - s * LANES);
+      for (ptrdiff_t j = 0; j < least(EDGE, n - y); j++)
+        willis_unpack(tile + j * EDGE * LANES, LANES,
+                      slab->voxels + (s * LANES * n + y + j) * n + x, n * n, used,
+                      least(EDGE, n - x), false);
     }
   }
   willis_arena_release(&all.arena);

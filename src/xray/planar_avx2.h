@@ -79,13 +79,12 @@ static inline void willis_unpack(const float *packed, ptrdiff_t lanes, float *ro
   }
 }
 
-/* Eight positions x in units of cells, counted from cell `base`: cell (clamped to 0 … n−2, counted
- * from `base` too) and the fraction beyond it, as willis_base() does for one. */
-static inline __m256i willis_base8(__m256 x, ptrdiff_t base, ptrdiff_t n, __m256 *fraction) {
-  int least = (int)-base, most = n > 1 ? (int)(n - 2 - base) : least;
+/* Eight positions in units of cells: cell (kept within least … most) and the fraction beyond it, as
+ * willis_base() does for one. */
+static inline __m256i willis_base8(__m256 x, ptrdiff_t least, ptrdiff_t most, __m256 *fraction) {
   __m256i cell = _mm256_cvttps_epi32(_mm256_floor_ps(x));
-  cell = _mm256_max_epi32(cell, _mm256_set1_epi32(least));
-  cell = _mm256_min_epi32(cell, _mm256_set1_epi32(most));
+  cell = _mm256_min_epi32(cell, _mm256_set1_epi32((int)most));
+  cell = _mm256_max_epi32(cell, _mm256_set1_epi32((int)least));
   *fraction = _mm256_sub_ps(x, _mm256_cvtepi32_ps(cell));
   return cell;
 }
