@@ -151,7 +151,7 @@ static bool uid_is(const struct scan *s, const struct element *e, const char *te
 
 /* The group (0002,eeee), always explicit and little-endian, says how the rest is written. */
 static enum willis_status read_meta(struct scan *s) {
-  bool is_implicit = false, big_endian = false;
+  bool is_implicit = false, big_endian = false, found = false;
   s->at = MARKED;
   while (s->size - s->at >= 8 && willis_load(s->bytes + s->at, 2, false) == 2) {
     struct element e;
@@ -159,6 +159,7 @@ static enum willis_status read_meta(struct scan *s) {
     if (status) return status;
     if (e.length == UNDEFINED) return broken(s, e.tag, "has no length, expected one");
     if (e.tag == TRANSFER_SYNTAX) {
+      found = true;
       is_implicit = uid_is(s, &e, "1.2.840.10008.1.2");
       big_endian = uid_is(s, &e, "1.2.840.10008.1.2.2");
       if (uid_is(s, &e, "1.2.840.10008.1.2.1.99"))
@@ -169,7 +170,10 @@ static enum willis_status read_meta(struct scan *s) {
   }
   s->is_implicit = is_implicit;
   s->big_endian = big_endian;
-  return WILLIS_OK;
+  if (found) return WILLIS_OK;
+  return willis_fail(s->err, WILLIS_FORMAT,
+                     "byte %zu: the file's head ends without a TransferSyntaxUID (0002,0010)",
+                     s->at);
 }
 
 enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size, size_t *end,

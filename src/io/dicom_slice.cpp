@@ -45,8 +45,14 @@ struct reader {
   struct willis_error *err;
 
   enum willis_status fail(enum willis_status status, const attribute &a, const char *expected) {
-    return willis_fail(err, status, "%s (%04x,%04x): expected %s", a.name, a.tag.getGroup(),
-                       a.tag.getElement(), expected);
+    bool there = data->tagExists(a.tag);
+    return willis_fail(err, status, "%s (%04x,%04x) is %s, expected %s", a.name, a.tag.getGroup(),
+                       a.tag.getElement(), there ? "something else" : "missing", expected);
+  }
+  enum willis_status fail(enum willis_status status, const attribute &a, long value,
+                          const char *expected) {
+    return willis_fail(err, status, "%s (%04x,%04x) is %ld, expected %s", a.name, a.tag.getGroup(),
+                       a.tag.getElement(), value, expected);
   }
 
   // DCMTK zeroes its output when an attribute is missing, so the default is set after that.
@@ -91,15 +97,16 @@ enum willis_status read_sizes(reader &r, willis_dicom_slice *slice) {
   slice->rows = r.integer(ROWS, 0);
   slice->columns = r.integer(COLUMNS, 0);
   if (slice->rows < 1 || slice->rows > r.limits->edge)
-    return r.fail(WILLIS_FORMAT, ROWS, "from 1 to the limit of an edge");
+    return r.fail(WILLIS_FORMAT, ROWS, slice->rows, "1 to the limit of an edge");
   if (slice->columns < 1 || slice->columns > r.limits->edge)
-    return r.fail(WILLIS_FORMAT, COLUMNS, "from 1 to the limit of an edge");
+    return r.fail(WILLIS_FORMAT, COLUMNS, slice->columns, "1 to the limit of an edge");
   Sint32 frames = 0;
   if (r.data->findAndGetSint32(FRAMES.tag, frames).bad()) frames = 1;
   if (frames != 1)
-    return r.fail(WILLIS_UNSUPPORTED, FRAMES, "1: runs of several frames are no volume");
-  if (r.integer(SAMPLES, 1) != 1)
-    return r.fail(WILLIS_UNSUPPORTED, SAMPLES, "1: grey values, not colours");
+    return r.fail(WILLIS_UNSUPPORTED, FRAMES, frames, "1: a run of frames is no volume");
+  long samples = r.integer(SAMPLES, 1);
+  if (samples != 1)
+    return r.fail(WILLIS_UNSUPPORTED, SAMPLES, samples, "1: grey values, not colours");
   return WILLIS_OK;
 }
 
@@ -135,21 +142,21 @@ enum willis_status read_pixel_format(reader &r, pixel_format *format) {
   format->allocated = r.integer(ALLOCATED, 0);
   format->stored = r.integer(STORED, format->allocated);
   format->is_signed = r.integer(SIGN, 0) != 0;
-  if (format->allocated != 8 && format->allocated != 16)
-    return r.fail(WILLIS_UNSUPPORTED, ALLOCATED, "8 or 16");
+  if (format->allocated != 8 && format->allocated != 16 && format->allocated != 32)
+    return r.fail(WILLIS_UNSUPPORTED, ALLOCATED, format->allocated, "8, 16 or 32");
   if (format->stored < 1 || format->stored > format->allocated)
-    return r.fail(WILLIS_FORMAT, STORED, "from 1 to BitsAllocated");
-  if (r.integer(HIGH, format->stored - 1) != format->stored - 1)
-    return r.fail(WILLIS_UNSUPPORTED, HIGH, "BitsStored - 1");
+    return r.fail(WILLIS_FORMAT, STORED, format->stored, "1 to BitsAllocated");
+  long high = r.integer(HIGH, format->stored - 1);
+  if (high != format->stored - 1) return r.fail(WILLIS_UNSUPPORTED, HIGH, high, "BitsStored - 1");
   format->slope = r.real(SLOPE, 1);
   format->intercept = r.real(INTERCEPT, 0);
   if (format->slope == 0) return r.fail(WILLIS_FORMAT, SLOPE, "a number other than 0");
   return WILLIS_OK;
 }
 
-float convert(unsigned bits, const pixel_format &format) {
-  long value = bits & ((1u << format.stored) - 1);
-  if (format.is_signed && value >> (format.stored - 1)) value -= 1l << format.stored;
+float convert(Uint32 bits, const pixel_format &format) {
+  long long value = bits & ((1ll << format.stored) - 1);
+  if (format.is_signed && value >> (format.stored - 1)) value -= 1ll << format.stored;
   return static_cast<float>(format.slope * static_cast<double>(value) + format.intercept);
 }
 
@@ -169,11 +176,18 @@ enum willis_status read_pixels(reader &r, const willis_dicom_slice *slice, float
     if (r.data->findAndGetUint8Array(PIXELS.tag, bits, &have).bad() || !bits || have < count)
       return r.fail(WILLIS_FORMAT, PIXELS, "Rows x Columns values");
     for (size_t i = 0; i < count; i++) pixels[i] = convert(bits[i], format);
-  } else {
-    const Uint16 *bits = nullptr;
-    if (r.data->findAndGetUint16Array(PIXELS.tag, bits, &have).bad() || !bits || have < count)
-      return r.fail(WILLIS_FORMAT, PIXELS, "Rows x Columns values");
-    for (size_t i = 0; i < count; i++) pixels[i] = convert(bits[i], format);
+    return WILLIS_OK;
+  }
+  const size_t words = format.allocated == 32 ? 2 : 1;
+  const Uint16 *bits = nullptr;
+  if (r.data->findAndGetUint16Array(PIXELS.tag, bits, &have).bad() || !bits || have < count * words)
+    return r.fail(WILLIS_FORMAT, PIXELS, "Rows x Columns values");
+  // DCMTK has put each word of 16 bits into the machine's order, but not the two of a long value.
+  const bool high_first = DcmXfer(r.data->getOriginalXfer()).isBigEndian();
+  for (size_t i = 0; i < count; i++) {
+    Uint32 low = bits[words * i + (high_first ? words - 1 : 0)];
+    Uint32 high = words == 2 ? bits[2 * i + (high_first ? 0 : 1)] : 0;
+    pixels[i] = convert(high << 16 | low, format);
   }
   return WILLIS_OK;
 }

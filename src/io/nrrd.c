@@ -44,7 +44,7 @@ static enum willis_status decode_raw(const struct willis_nrrd *nrrd, const unsig
     return willis_fail(err, WILLIS_FORMAT, "sizes: the product does not fit");
   size_t skip = nrrd->byte_skip < 0 ? size - (size_t)need : (size_t)nrrd->byte_skip;
   if ((size_t)need > size || skip > size - (size_t)need)
-    return too_few(nrrd->byte_skip > 0 && skip < size ? size - skip : size, (size_t)need, err);
+    return too_few(nrrd->byte_skip < 0 ? size : skip < size ? size - skip : 0, (size_t)need, err);
   enum willis_status status = willis_volume_create(volume, &nrrd->grid, err);
   if (!status) willis_samples_decode(&nrrd->samples, bytes + skip, nrrd->count, volume->voxels);
   return status;

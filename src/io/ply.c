@@ -233,6 +233,7 @@ static enum willis_status read_instance(struct ply *ply, const struct element *e
 }
 
 static enum willis_status read_body(struct ply *ply) {
+  ply->text.line++; /* the header's last line has been taken as a whole */
   for (int i = 0; i < ply->elements; i++) {
     const struct element *element = &ply->element[i];
     for (int64_t n = 0; n < element->count; n++) {

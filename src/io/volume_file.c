@@ -15,8 +15,14 @@ static enum willis_status parse(const char *path, unsigned char *bytes, size_t s
     return willis_nrrd_parse(bytes, size, limits, path, volume, warnings, err);
   if (willis_dicom_recognize(bytes, size))
     return willis_dicom_parse(bytes, size, limits, volume, warnings, err);
-  if (!willis_is_gzip(bytes, size) && !willis_nifti_recognize(bytes, size))
-    return willis_fail(err, WILLIS_FORMAT, "neither NIfTI, NRRD nor DICOM");
+  bool is_nifti = willis_nifti_recognize(bytes, size);
+  if (willis_is_gzip(bytes, size)) {
+    unsigned char head[4];
+    is_nifti = willis_nifti_recognize(head, willis_gunzip_head(bytes, size, head, sizeof head));
+    if (!is_nifti)
+      return willis_fail(err, WILLIS_FORMAT, "compressed, but what is inside is not NIfTI");
+  }
+  if (!is_nifti) return willis_fail(err, WILLIS_FORMAT, "neither NIfTI, NRRD nor DICOM");
   unsigned char *plain;
   size_t plain_size;
   enum willis_status status = willis_nifti_expand(bytes, size, limits, &plain, &plain_size, err);
