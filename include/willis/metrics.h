@@ -7,21 +7,23 @@
 
 WILLIS_BEGIN
 
-/* X(name, unit, definition). Mask = value ≥ threshold; truth = value ≥ 0.5. */
+/* X(name, unit, definition). Mask = value ≥ threshold; truth = value ≥ 0.5. Undefined (NaN): iou
+ * and cldice of two empty masks (dice is 1); precision of an empty prediction, recall of an empty
+ * truth, distances of either; cldice when thinning leaves nothing of a mask. With one empty mask
+ * iou, dice and cldice are 0. */
 #define WILLIS_SCORE_LIST(X)                                                                       \
-  X(iou, "", "TP/(TP+FP+FN) on masks; NaN when both masks are empty")                              \
-  X(dice, "", "2TP/(2TP+FP+FN) on masks; 1 when both masks are empty")                             \
+  X(iou, "", "TP/(TP+FP+FN)")                                                                      \
+  X(dice, "", "2TP/(2TP+FP+FN); 1 when both masks are empty")                                      \
   X(cldice, "",                                                                                    \
-    "harmonic mean of skeleton-in-mask fractions (Shit 2021), thinning: Lee 1994 in 3D; 0 when "   \
-    "one mask is empty, NaN when both are or a skeleton vanishes")                                 \
+    "harmonic mean of each skeleton's share inside the other mask (Shit 2021); thinning of Lee "   \
+    "1994")                                                                                        \
   X(hd95_mm, "mm",                                                                                 \
-    "larger of the two directed 95th percentiles (linear) of distances from border voxels (6 "     \
-    "neighbours) to border voxels; NaN when a mask is empty")                                      \
-  X(assd_mm, "mm",                                                                                 \
-    "mean distance of both masks' border voxels to the other's; NaN when a mask is empty")         \
-  X(accuracy, "", "(TP+TN)/all voxels, on masks")                                                  \
-  X(precision, "", "TP/(TP+FP) on masks; NaN when the prediction is empty")                        \
-  X(recall, "", "TP/(TP+FN) on masks; NaN when the truth is empty")                                \
+    "larger of the two directed 95th percentiles of border voxel distances (6 neighbours, "        \
+    "linear)")                                                                                     \
+  X(assd_mm, "mm", "mean distance from the border voxels of each mask to those of the other")      \
+  X(accuracy, "", "(TP+TN)/all voxels")                                                            \
+  X(precision, "", "TP/(TP+FP)")                                                                   \
+  X(recall, "", "TP/(TP+FN)")                                                                      \
   X(mse, "", "mean of (probability - truth)^2")                                                    \
   X(mae, "", "mean of |probability - truth|")                                                      \
   X(mse_mask, "", "mean of (mask - truth)^2")                                                      \

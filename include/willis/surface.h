@@ -11,7 +11,8 @@ WILLIS_BEGIN
  * vertices shared, every edge with exactly two triangles. A border of voxels below `level` is
  * understood around the volume, so the result is always watertight; there the surface lies half a
  * voxel outside the border voxels' centres. Vertices keep 1/1024 voxel from the voxels' centres.
- * The pieces of the mesh are the 26-connected pieces of the voxels ≥ level. A volume without a
+ * The pieces of the mesh are the 26-connected pieces of the voxels ≥ level, and the holes that they
+ * enclose (6-connected; normals point into the hole). A volume without a
  * voxel ≥ level gives an empty mesh. The caller releases it. NUMERIC, INVALID_ARGUMENT,
  * OUT_OF_MEMORY, UNSUPPORTED (more than 2^32 − 1 vertices). */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_isosurface(const struct willis_volume *volume,
@@ -23,7 +24,7 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_isosurface(const struct will
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mesh_keep_largest(struct willis_mesh *mesh, ptrdiff_t n, struct willis_error *err);
 /* n rounds of Taubin smoothing (λ 0.5, μ −0.53). Topology is kept; volume too, but for what is
- * thin: a vessel one or two voxels thick is all detail and loses up to a quarter in 20 rounds. */
+ * thin: a vessel one or two voxels thick is all detail and can lose a quarter in 20 rounds. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_mesh_smooth(struct willis_mesh *mesh, int n,
                                                                 struct willis_error *err);
 /* Reduces to `fraction` of the triangles (0 < fraction ≤ 1), or as near as it gets without changing

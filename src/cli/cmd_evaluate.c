@@ -26,14 +26,15 @@ static enum willis_status load(const struct call *call, const char *path,
 
 /* Returns 0, or 1 after an error line. */
 static int evaluate_case(const struct call *call, int c, struct willis_scores *scores) {
-  const char *subject = call->argument[2 * c];
+  const char *const *path = call->argument + 2 * c;
+  char both[512];
+  const char *subject = both;
   struct willis_error err;
   struct willis_volume prediction = {0}, truth = {0};
-  enum willis_status status = load(call, subject, &prediction, &err);
-  if (!status) {
-    status = load(call, call->argument[2 * c + 1], &truth, &err);
-    if (status) subject = call->argument[2 * c + 1];
-  }
+  snprintf(both, sizeof both, "%s against %s", path[0], path[1]);
+  enum willis_status status = load(call, path[0], &prediction, &err);
+  if (status) subject = path[0];
+  if (!status && (status = load(call, path[1], &truth, &err))) subject = path[1];
   if (!status)
     status = willis_scores_compute(&prediction, &truth, call->option[THRESHOLD].real, scores, &err);
   willis_volume_release(&prediction);
@@ -178,7 +179,8 @@ const struct command cmd_evaluate = {
         "on the same grid. Overlap, clDice, HD95, ASSD, accuracy, precision and recall are of "
         "masks; mse and mae of the probabilities, mse_mask and mae_mask of the mask. With several "
         "pairs, each case is scored and then summed up as mean, standard deviation, median and "
-        "quartiles. Pixel accuracy says little about vessels: an empty mask scores about 0.997.",
+        "quartiles; what is undefined is printed as - (null in JSON) and left out. Pixel accuracy "
+        "says little about vessels: an empty mask scores about 0.997.",
     .least_arguments = 2,
     .most_arguments = -1,
     .rows = rows,
