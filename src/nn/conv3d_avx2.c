@@ -1,10 +1,11 @@
 /* Forward convolution and its data gradient by Winograd F(4×4×4, 3×3×3).
  *
- * A slab is cut into blocks of at most BLOCK tiles of one layer. A block is transformed (V),
+ * A layer of tiles is cut into equal blocks of at most BLOCK. A block is transformed (V),
  * multiplied for each of 216 frequencies by that frequency's matrix of weights, SPAN outputs at a
  * time (M), and transformed back. V and M of a block stay in the second-level cache; the weights
- * stream through it once a block. A tile's result does not depend on the block it is in. The data
- * gradient is the same convolution with the roles of the channels exchanged and the taps mirrored.
+ * stream through it once a block. A tile's result does not depend on the block it is in. Results
+ * go past the caches: nobody reads them soon. The data gradient is the same convolution with the
+ * roles of the channels exchanged and the taps mirrored.
  */
 #include "nn/conv3d_avx2.h"
 
@@ -13,14 +14,12 @@
 
 #include <omp.h>
 
-#ifndef BLOCK
-#define BLOCK 12
-#endif
-#ifndef SPAN
-#define SPAN 16
-#endif
-/* Keeps the frequencies' rows from falling on the same cache sets. */
-enum { STAGGER = GROUP };
+enum {
+  BLOCK = 12,     /* tiles: V of 32 channels and M of SPAN are 0.5 MB */
+  SPAN = GROUP,   /* outputs */
+  PART = 64,      /* inputs */
+  STAGGER = GROUP /* keeps the frequencies off the same cache sets */
+};
 
 bool willis_conv3d_avx2_fits(const struct willis_conv3d_shape *shape) {
   return shape->inputs > 0 && shape->outputs > 0 && shape->inputs % GROUP == 0 &&
@@ -107,22 +106,31 @@ void willis_conv3d_avx2_pack_backward(const struct willis_conv3d_shape *shape, c
        WILLIS_CONV3D_TAPS, true, packed);
 }
 
-/* m[t][0..GROUP) = Σ_i v[t][i]·u[i][0..GROUP) for `rows` tiles t. */
+/* m[t][0..GROUP) = Σ_i v[t][i]·u[i][0..GROUP) for `rows` tiles t. Long sums are made of parts of
+ * PART terms, which halves their rounding error at 128 inputs. */
 WINOGRAD_INLINE void multiply_rows(int rows, const float *v, ptrdiff_t inputs, const float *u,
                                    float *m, ptrdiff_t m_stride) {
-  __m256 sum[ROWS][2];
-  for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
-  _Pragma("GCC unroll 8") for (ptrdiff_t i = 0; i < inputs; i++) {
-    __m256 u0 = _mm256_load_ps(u + i * GROUP), u1 = _mm256_load_ps(u + i * GROUP + 8);
-    _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++) {
-      __m256 a = _mm256_broadcast_ss(v + r * inputs + i);
-      sum[r][0] = _mm256_fmadd_ps(a, u0, sum[r][0]);
-      sum[r][1] = _mm256_fmadd_ps(a, u1, sum[r][1]);
+  for (ptrdiff_t part = 0; part < inputs; part += PART) {
+    ptrdiff_t end = least(inputs, part + PART);
+    __m256 sum[ROWS][2];
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm256_setzero_ps();
+    _Pragma("GCC unroll 8") for (ptrdiff_t i = part; i < end; i++) {
+      __m256 u0 = _mm256_load_ps(u + i * GROUP), u1 = _mm256_load_ps(u + i * GROUP + 8);
+      _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++) {
+        __m256 a = _mm256_broadcast_ss(v + r * inputs + i);
+        sum[r][0] = _mm256_fmadd_ps(a, u0, sum[r][0]);
+        sum[r][1] = _mm256_fmadd_ps(a, u1, sum[r][1]);
+      }
     }
-  }
-  _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++) {
-    _mm256_store_ps(m + r * m_stride, sum[r][0]);
-    _mm256_store_ps(m + r * m_stride + 8, sum[r][1]);
+    _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++) {
+      float *to = m + r * m_stride;
+      if (part) {
+        sum[r][0] = _mm256_add_ps(_mm256_load_ps(to), sum[r][0]);
+        sum[r][1] = _mm256_add_ps(_mm256_load_ps(to + 8), sum[r][1]);
+      }
+      _mm256_store_ps(to, sum[r][0]);
+      _mm256_store_ps(to + 8, sum[r][1]);
+    }
   }
 }
 
@@ -202,8 +210,8 @@ static void store_tile(const struct pass *p, const struct finished *tile) {
       float *to = p->y + (line * width + tile->x) * p->outputs + tile->channel;
       for (ptrdiff_t k = 0; k < tile->width; k++, to += p->outputs) {
         const float *from = tile->value[i][j][k];
-        _mm256_storeu_ps(to, _mm256_load_ps(from));
-        _mm256_storeu_ps(to + 8, _mm256_load_ps(from + 8));
+        _mm256_stream_ps(to, _mm256_load_ps(from));
+        _mm256_stream_ps(to + 8, _mm256_load_ps(from + 8));
       }
     }
 }
@@ -287,6 +295,7 @@ static void run_block(const struct pass *p, ptrdiff_t layer, ptrdiff_t first, pt
         finish_tile(p, m + (t - first) * width + o, m_stride, z, t / columns * TILE,
                     t % columns * TILE, span + o, sums);
   }
+  _mm_sfence(); /* the streamed tiles are seen by whoever waits for this thread */
 }
 
 static ptrdiff_t blocks_of(const struct tile_grid *grid) {
@@ -301,8 +310,8 @@ static void run(struct pass *p, void *scratch) {
   float *free_scratch = (float *)scratch + (partial ? partial_count(jobs, outputs) : 0);
 #pragma omp parallel for schedule(dynamic, 1)
   for (ptrdiff_t job = 0; job < jobs; job++) {
-    ptrdiff_t first = job % blocks * BLOCK;
-    run_block(p, job / blocks, first, least(first + BLOCK, tiles),
+    ptrdiff_t layer = job / blocks, block = job % blocks;
+    run_block(p, layer, block * tiles / blocks, (block + 1) * tiles / blocks,
               partial ? partial + job * 2 * outputs : NULL,
               free_scratch + omp_get_thread_num() * count);
   }

@@ -11,10 +11,10 @@
 #include "base/parallel.h"
 #include "nn/winograd_tile_avx2.h"
 
-#ifndef BATCH
-#define BATCH 96
-#endif
-enum { STAGGER = GROUP };
+enum {
+  BATCH = 48,     /* tiles: their transforms stay in the third-level cache */
+  STAGGER = GROUP /* keeps the frequencies off the same cache sets */
+};
 
 ptrdiff_t willis_conv3d_weight_scratch_count(const struct willis_conv3d_shape *shape) {
   return FREQUENCIES *

@@ -77,28 +77,34 @@ WINOGRAD_INLINE const float *tile_row(const struct tile_source *s, ptrdiff_t z, 
   return spare;
 }
 
+WINOGRAD_INLINE void clear_pixels(float *to, int count) {
+  for (int i = 0; i < count * GROUP; i += 8) _mm256_store_ps(to + i, _mm256_setzero_ps());
+}
+
 /* Bᵀ in three dimensions on the patch whose first voxel is (z, y, x): frequency f of channel c goes
- * to to[f·frequency_stride + c]. */
+ * to to[f·frequency_stride + c]. Fetches the next patch of the row early, and the lines that are
+ * about to be written. */
 WINOGRAD_INLINE void tile_input(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y, ptrdiff_t x,
                                 ptrdiff_t channel, float *to, ptrdiff_t frequency_stride) {
   enum { LINE = PATCH * GROUP, PLANE = PATCH * LINE };
   _Alignas(64) float t[PATCH * PLANE], spare[LINE];
   for (int i = 0; i < PATCH; i++) {
-    bool empty = true;
     for (int j = 0; j < PATCH; j++) {
       float *line = t + i * PLANE + j * LINE;
       ptrdiff_t stride = 0;
       const float *row = tile_row(s, z + i, y + j, x, channel, PATCH, spare, &stride);
-      if (row) {
-        winograd_input_pass(row, stride, line, GROUP);
-        empty = false;
-      } else {
-        memset(line, 0, sizeof(float) * LINE);
+      if (!row) {
+        clear_pixels(line, PATCH);
+        continue;
       }
+      for (int k = 0; k < TILE; k++) _mm_prefetch(row + (PATCH + k) * stride, _MM_HINT_T0);
+      winograd_input_pass(row, stride, line, GROUP);
     }
-    for (int k = 0; k < PATCH && !empty; k++) {
+    for (int k = 0; k < PATCH; k++) {
       float *column = t + i * PLANE + k * GROUP;
       winograd_input_pass(column, LINE, column, LINE);
+      for (int j = 0; j < PATCH; j++)
+        __builtin_prefetch(to + ((i * PATCH + j) * PATCH + k) * frequency_stride, 1);
     }
   }
   for (int k = 0; k < PATCH * PATCH; k++)
@@ -110,19 +116,24 @@ WINOGRAD_INLINE void tile_input(const struct tile_source *s, ptrdiff_t z, ptrdif
 WINOGRAD_INLINE void tile_gradient(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y,
                                    ptrdiff_t x, ptrdiff_t channel, float *to,
                                    ptrdiff_t frequency_stride) {
-  enum { LINE = PATCH * GROUP, PLANE = PATCH * LINE };
+  enum { LINE = PATCH * GROUP, PLANE = PATCH * LINE, COLUMN = FREQUENCIES / (TILE * PATCH) };
   _Alignas(64) float t[TILE * PLANE], lines[TILE * LINE], spare[TILE * GROUP];
   for (int i = 0; i < TILE; i++) {
     for (int j = 0; j < TILE; j++) {
       ptrdiff_t stride = 0;
       const float *row = tile_row(s, z + i, y + j, x, channel, TILE, spare, &stride);
-      if (row)
-        winograd_gradient_pass(row, stride, lines + j * LINE, GROUP);
-      else
-        memset(lines + j * LINE, 0, sizeof(float) * LINE);
+      if (!row) {
+        clear_pixels(lines + j * LINE, PATCH);
+        continue;
+      }
+      for (int k = 0; k < TILE; k++) _mm_prefetch(row + (TILE + k) * stride, _MM_HINT_T0);
+      winograd_gradient_pass(row, stride, lines + j * LINE, GROUP);
     }
-    for (int k = 0; k < PATCH; k++)
+    for (int k = 0; k < PATCH; k++) {
       winograd_gradient_pass(lines + k * GROUP, LINE, t + i * PLANE + k * GROUP, LINE);
+      for (int j = 0; j < COLUMN; j++)
+        __builtin_prefetch(to + ((i * PATCH + k) * COLUMN + j) * frequency_stride, 1);
+    }
   }
   for (int k = 0; k < PATCH * PATCH; k++)
     winograd_gradient_pass(t + k * GROUP, PLANE, to + k * frequency_stride,
