@@ -33,7 +33,7 @@ struct willis_architecture {
   ptrdiff_t multiple; /* edges of its input are multiples of this */
   size_t plan_bytes;  /* of the struct that the methods get as `plan` */
   /* Takes every buffer of a forward (and, training, backward) pass from the arena, which may only
-   * count. */
+   * count. The last thing to be taken: scratch memory ends above `used`. */
   void (*plan)(void *plan, struct willis_extent extent, bool training, struct willis_arena *arena);
   /* p[layer] and gradient[layer]: [layer_count]. x and logit: [extent], one channel. */
   void (*forward)(void *plan, const struct willis_block_parameters *p, const float *x,

@@ -21,10 +21,11 @@ static size_t fixed_bytes(const struct willis_architecture *a) {
 
 static void plan_buffers(const struct willis_architecture *a, struct inference *run,
                          struct willis_arena *arena) {
+  if (run->padded) {
+    run->x = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->x);
+    run->logit = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->logit);
+  }
   a->plan(run->plan, run->extent, false, arena);
-  if (!run->padded) return;
-  run->x = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->x);
-  run->logit = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->logit);
 }
 
 static void inference_release(struct inference *run) {
@@ -81,14 +82,16 @@ static void crop(const struct inference *run, const ptrdiff_t size[3], float *y)
              (size_t)size[0] * sizeof *y);
 }
 
-static ptrdiff_t finish(ptrdiff_t count, enum willis_network_output output, float *y) {
+static ptrdiff_t count_broken(ptrdiff_t count, const float *x) {
   ptrdiff_t broken = 0;
 #pragma omp parallel for schedule(static) reduction(+ : broken)
-  for (ptrdiff_t i = 0; i < count; i++) {
-    broken += !isfinite(y[i]);
-    if (output == WILLIS_OUTPUT_PROBABILITY) y[i] = 1 / (1 + expf(-y[i]));
-  }
+  for (ptrdiff_t i = 0; i < count; i++) broken += !isfinite(x[i]);
   return broken;
+}
+
+static void sigmoid(ptrdiff_t count, float *y) {
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < count; i++) y[i] = 1 / (1 + expf(-y[i]));
 }
 
 enum willis_status willis_network_infer(const struct willis_network *network,
@@ -100,6 +103,14 @@ enum willis_status willis_network_infer(const struct willis_network *network,
   size_t bytes = 0;
   enum willis_status status = inference_prepare(network, size, &run, &bytes, err);
   if (status != WILLIS_OK) goto out;
+  const ptrdiff_t voxels = size[0] * size[1] * size[2];
+  ptrdiff_t broken = count_broken(voxels, x);
+  if (broken > 0) {
+    status =
+        willis_fail(err, WILLIS_NUMERIC, "network %s: %td voxels of its input are NaN or infinite",
+                    a->name, broken);
+    goto out;
+  }
   status = willis_arena_init(&run.arena, bytes, err);
   if (status != WILLIS_OK) goto out;
   plan_buffers(a, &run, &run.arena);
@@ -110,7 +121,8 @@ enum willis_status willis_network_infer(const struct willis_network *network,
     crop(&run, size, y);
   } else
     a->forward(run.plan, run.blocks, x, y);
-  ptrdiff_t broken = finish(size[0] * size[1] * size[2], output, y);
+  broken = count_broken(voxels, y);
+  if (output == WILLIS_OUTPUT_PROBABILITY) sigmoid(voxels, y);
   if (broken > 0)
     status = willis_fail(err, WILLIS_NUMERIC, "network %s: %td voxels came out as NaN or infinity",
                          a->name, broken);

@@ -1,6 +1,7 @@
 /* Training steps: forward with batch statistics, focal loss, backward, and, when every number is
  * finite, Adam and the running statistics (M8, M9). */
 #include "base/error.h"
+#include "base/parallel.h"
 #include "nn/adam.h"
 #include "nn/batch_norm.h"
 #include "nn/loss.h"
@@ -15,6 +16,7 @@ struct willis_trainer {
   struct willis_trainer_options options;
   struct willis_extent extent;
   uint64_t steps;
+  int threads;       /* that the plan has scratch memory for */
   bool has_gradient; /* of a step whose update has not been made */
   void *plan;
   struct willis_arena arena;
@@ -82,6 +84,7 @@ static enum willis_status trainer_prepare(struct willis_network *network,
   t->network = network;
   t->options = *options;
   t->extent = extent;
+  t->threads = willis_parallel_threads();
   t->plan = willis_take_zeroed(1, plan_bytes);
   if (!t->plan) return willis_fail_memory(err, "a trainer's plan", 1, plan_bytes);
   struct willis_arena counting = {0};
@@ -161,10 +164,9 @@ static enum willis_status check_gradient(const struct willis_trainer *t, struct 
   return WILLIS_OK;
 }
 
-enum willis_status willis_trainer_gradient(struct willis_trainer *trainer, const float *x,
+static enum willis_status compute_gradient(struct willis_trainer *t, const float *x,
                                            const float *target, double *loss,
                                            struct willis_error *err) {
-  struct willis_trainer *t = trainer;
   const struct willis_architecture *a = t->network->architecture;
   t->has_gradient = false;
   a->forward(t->plan, t->blocks, x, t->logit);
@@ -177,6 +179,16 @@ enum willis_status willis_trainer_gradient(struct willis_trainer *trainer, const
   a->backward(t->plan, t->blocks, x, t->logit, t->gradient_blocks);
   enum willis_status status = check_gradient(t, err);
   t->has_gradient = status == WILLIS_OK;
+  return status;
+}
+
+enum willis_status willis_trainer_gradient(struct willis_trainer *trainer, const float *x,
+                                           const float *target, double *loss,
+                                           struct willis_error *err) {
+  const int threads = willis_parallel_threads();
+  if (threads > trainer->threads) willis_parallel_set_threads(trainer->threads);
+  enum willis_status status = compute_gradient(trainer, x, target, loss, err);
+  if (threads > trainer->threads) willis_parallel_set_threads(threads);
   return status;
 }
 
