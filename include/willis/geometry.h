@@ -5,7 +5,9 @@
  *   d = ( cosβ sinα, −cosβ cosα, sinβ )   isocenter → detector
  *   u = ( cosα, sinα, 0 )                 columns grow along u
  *   v = ( −sinβ sinα, sinβ cosα, cosβ )   rows grow along −v (row 0 towards the head)
- * The paper's view angle θ is α with β = 0: 0° looks along y, 90° along x (M1). */
+ * The paper's view angle θ is α with β = 0: 0° looks along y, 90° along x (M1).
+ * A detector turned by γ in its own plane has u' = cosγ·u + sinγ·v and v' = −sinγ·u + cosγ·v in
+ * their place. */
 #ifndef WILLIS_GEOMETRY_H
 #define WILLIS_GEOMETRY_H
 
@@ -15,9 +17,13 @@ WILLIS_BEGIN
 
 enum willis_view_kind { WILLIS_VIEW_PARALLEL, WILLIS_VIEW_CONE };
 
-/* One view. Pixel (column, row) has its centre at principal_point when the ray passes the
- * isocenter; default principal point (n−1)/2, 0-based. For parallel beams distances are 0 and
- * pixel spacing is the one at the isocenter; for cone beams it is the one at the detector. */
+/* One view. The principal point, 0-based, by default (n−1)/2, is where the ray at right angles to
+ * the detector meets it: for parallel beams, and for cone beams whose source is not offset, the ray
+ * through the isocenter. For parallel beams distances and offsets are 0 and pixel spacing is the
+ * one at the isocenter; for cone beams it is the one at the detector. The source of a cone lies at
+ *   S = −source_to_isocenter·d + source_offset[0]·u + source_offset[1]·v
+ * from the isocenter, and source_to_detector is measured along d. So a view is any pinhole camera
+ * with square-cornered pixels; zero offsets and angle are the C-arm that DICOM describes. */
 struct willis_view {
   enum willis_view_kind kind;
   double primary_angle_deg;
@@ -28,6 +34,8 @@ struct willis_view {
   double row_spacing_mm;
   double principal_column;
   double principal_row;
+  double in_plane_angle_deg; /* γ, the detector's turn about d */
+  double source_offset_mm[2];
 };
 
 enum willis_projection_mode {
@@ -65,12 +73,23 @@ willis_views_arc(int n, double arc_deg, double *angle_deg, struct willis_error *
 /* A parallel view at α (β = 0) whose detector has the columns and rows of the cubic `grid`. */
 WILLIS_API struct willis_view willis_view_parallel(double primary_angle_deg,
                                                    const struct willis_grid *grid);
-/* The unit vectors d, u, v above. */
+/* The unit vectors d, u, v above, u and v turned by the in-plane angle. */
 WILLIS_API void willis_view_axes(const struct willis_view *view, double d[3], double u[3],
                                  double v[3]);
-/* Detector coordinates of a point given relative to the isocenter, for either kind. */
+/* Detector coordinates of a point given relative to the isocenter, for either kind. NaN for a point
+ * that is not in front of a cone's source. */
 WILLIS_API void willis_view_project_point(const struct willis_view *view, const double point_mm[3],
                                           double *column, double *row);
+
+/* Where the source of a cone is, relative to the isocenter. */
+WILLIS_API void willis_view_source(const struct willis_view *view, double source_mm[3]);
+/* Sets the three angles so that the axes become those of a detector to which d points and along
+ * whose columns u does (v = d × u); the rest of the view stays. GEOMETRY unless they are
+ * finite, of length 1 and at right angles within 1e-4. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_view_set_axes(struct willis_view *view,
+                                                                  const double d[3],
+                                                                  const double u[3],
+                                                                  struct willis_error *err);
 
 WILLIS_END
 

@@ -139,6 +139,10 @@ static void print_json(struct willis_out *out, const struct willis_projections *
     print_real(out, ", \"row_spacing_mm\": ", view->row_spacing_mm);
     print_real(out, ", \"principal_column\": ", view->principal_column);
     print_real(out, ", \"principal_row\": ", view->principal_row);
+    if (view->in_plane_angle_deg != 0)
+      print_real(out, ", \"in_plane_angle_deg\": ", view->in_plane_angle_deg);
+    if (view->source_offset_mm[0] != 0 || view->source_offset_mm[1] != 0)
+      print_reals(out, ", \"source_offset_mm\": [", view->source_offset_mm, 2);
     willis_out_print(out, ", \"values\": \"%s\"}", mode);
   }
   willis_out_print(out, "\n]\n}\n");

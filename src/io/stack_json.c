@@ -89,9 +89,12 @@ static enum willis_status read_view(const struct place *at, const struct willis_
       {"source_to_isocenter_mm", "mm", distance, &view->source_to_isocenter_mm},
       {"principal_column", "a column", &middle_column, &view->principal_column},
       {"principal_row", "a row", &middle_row, &view->principal_row},
+      {"in_plane_angle_deg", "degrees", &none, &view->in_plane_angle_deg},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row && !status; i++)
     status = read_number(at, row[i].key, row[i].expected, row[i].fallback, row[i].number);
+  if (!status && json_object_get(at->object, "source_offset_mm"))
+    status = read_numbers(at, "source_offset_mm", "two lengths in mm", 2, view->source_offset_mm);
   if (status || !json_object_get(at->object, "values")) return status;
   status = read_choice(at, "values", modes, expected_mode, &mode);
   if (!status && mode != (int)stack->mode)

@@ -44,6 +44,8 @@ static bool positive(double value) {
 
 static enum willis_status check_view(const struct willis_view *view, ptrdiff_t index,
                                      struct willis_error *err) {
+  const bool is_cone = view->kind == WILLIS_VIEW_CONE;
+  const double *offset = view->source_offset_mm;
   const struct {
     const char *name;
     double value;
@@ -59,6 +61,12 @@ static enum willis_status check_view(const struct willis_view *view, ptrdiff_t i
       {"principal column", view->principal_column, isfinite(view->principal_column),
        "a finite number"},
       {"principal row", view->principal_row, isfinite(view->principal_row), "a finite number"},
+      {"in-plane angle", view->in_plane_angle_deg, fabs(view->in_plane_angle_deg) <= 360,
+       "degrees from -360 to 360"},
+      {"source offset along columns", offset[0], isfinite(offset[0]) && (is_cone || offset[0] == 0),
+       is_cone ? "mm" : "0 for a parallel beam"},
+      {"source offset along rows", offset[1], isfinite(offset[1]) && (is_cone || offset[1] == 0),
+       is_cone ? "mm" : "0 for a parallel beam"},
   };
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     if (!number[i].good)

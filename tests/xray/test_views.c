@@ -177,7 +177,8 @@ static void output_grid_knows_cones(void **state) {
   struct willis_projections stack;
   struct willis_grid grid;
   assert_ok(willis_projections_create(&stack, 201, 201, 1, &err));
-  stack.view[0] = (struct willis_view){WILLIS_VIEW_CONE, 0, 0, 1000, 500, 1, 1, 100, 100};
+  stack.view[0] =
+      (struct willis_view){WILLIS_VIEW_CONE, 0, 0, 1000, 500, 1, 1, 100, 100, 0, {0, 0}};
   assert_ok(willis_projections_output_grid(&stack, 0, 0, &grid, &err));
   /* Half edge h at depth 500 − h, magnified by 1000/(500 − h), reaches 100 mm: h = 500/11. */
   assert_true(grid.spacing_mm[0] == 0.5);
