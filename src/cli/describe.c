@@ -71,9 +71,13 @@ static json_t *describe_view(const struct willis_view *view) {
   set(out, "secondary_angle_deg", json_number(view->secondary_angle_deg));
   set(out, "column_spacing_mm", json_number(view->column_spacing_mm));
   set(out, "row_spacing_mm", json_number(view->row_spacing_mm));
+  if (view->in_plane_angle_deg != 0)
+    set(out, "in_plane_angle_deg", json_number(view->in_plane_angle_deg));
   if (!is_cone) return out;
   set(out, "source_to_detector_mm", json_number(view->source_to_detector_mm));
   set(out, "source_to_isocenter_mm", json_number(view->source_to_isocenter_mm));
+  if (view->source_offset_mm[0] != 0 || view->source_offset_mm[1] != 0)
+    set(out, "source_offset_mm", json_numbers(view->source_offset_mm, 2));
   return out;
 }
 

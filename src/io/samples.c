@@ -105,7 +105,7 @@ enum willis_status willis_voxels_put(struct willis_writer *writer, const float *
   if (status) return status;
   struct willis_out out = {.writer = writer, .err = err};
   for (ptrdiff_t i = 0; i < count && !out.status; i++) {
-    unsigned char bytes[4];
+    unsigned char bytes[8];
     if (type == WILLIS_VOXEL_FLOAT32)
       willis_store_f32(bytes, value[i]);
     else
