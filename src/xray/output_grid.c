@@ -9,16 +9,13 @@
  * or cone, sees a convex region, so the corners speak for the cube. */
 static bool all_views_see(const struct willis_projections *stack, double half_mm) {
   for (ptrdiff_t i = 0; i < stack->view_count; i++) {
-    const struct willis_view *view = stack->view + i;
-    /* Beyond the source there is no picture. */
-    if (view->kind == WILLIS_VIEW_CONE && sqrt(3) * half_mm >= view->source_to_isocenter_mm)
-      return false;
     for (int corner = 0; corner < 8; corner++) {
       double point[3], column, row, slack = 1e-6;
       for (int a = 0; a < 3; a++) point[a] = corner >> a & 1 ? half_mm : -half_mm;
-      willis_view_project_point(view, point, &column, &row);
-      if (column < -slack || column > (double)(stack->columns - 1) + slack) return false;
-      if (row < -slack || row > (double)(stack->rows - 1) + slack) return false;
+      willis_view_project_point(stack->view + i, point, &column, &row);
+      /* Written so that NaN, a corner behind the source, is not seen either. */
+      if (!(column >= -slack && column <= (double)(stack->columns - 1) + slack)) return false;
+      if (!(row >= -slack && row <= (double)(stack->rows - 1) + slack)) return false;
     }
   }
   return true;
