@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { VERTICES_AT_ONCE = 1 << 12 };
@@ -13,16 +14,16 @@ enum { VERTICES_AT_ONCE = 1 << 12 };
  * shrinks, then a slightly larger one that grows; pass-band 1/λ + 1/μ = 0.113. */
 static const double LAMBDA = 0.5, MU = -0.53;
 
-/* size[p] = triangles of piece p, then −1 for those to throw away: n times, mark the largest (the
- * first of equals). */
-static void choose_largest(ptrdiff_t *size, ptrdiff_t pieces, ptrdiff_t n, unsigned char *keep) {
-  for (; n > 0; n--) {
-    ptrdiff_t best = -1;
-    for (ptrdiff_t p = 0; p < pieces; p++)
-      if (!keep[p] && size[p] > 0 && (best < 0 || size[p] > size[best])) best = p;
-    if (best < 0) return;
-    keep[best] = 1;
-  }
+struct piece {
+  ptrdiff_t triangles;
+  uint32_t number;
+};
+
+/* Most triangles first; of equals the one that comes first in the mesh. */
+static int by_triangles(const void *a, const void *b) {
+  const struct piece *p = a, *q = b;
+  if (p->triangles != q->triangles) return p->triangles < q->triangles ? 1 : -1;
+  return (p->number > q->number) - (p->number < q->number);
 }
 
 /* Leaves out triangles and vertices of pieces not kept, in place and in order. `label` becomes the
@@ -50,20 +51,24 @@ enum willis_status willis_mesh_keep_largest(struct willis_mesh *mesh, ptrdiff_t 
   if (n < 1)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "keep %td pieces: expected at least 1", n);
   uint32_t *label = willis_take(mesh->vertex_count, sizeof *label);
-  ptrdiff_t *size = willis_take_zeroed(mesh->vertex_count, sizeof *size), pieces;
+  struct piece *piece = willis_take(mesh->vertex_count, sizeof *piece);
   unsigned char *keep = willis_take_zeroed(mesh->vertex_count, 1);
-  if (!label || !size || !keep) {
+  ptrdiff_t pieces;
+  if (!label || !piece || !keep) {
     status = willis_fail_memory(err, "a mesh's pieces", mesh->vertex_count,
-                                sizeof *label + sizeof *size + 1);
+                                sizeof *label + sizeof *piece + 1);
     goto out;
   }
   willis_mesh_label(mesh, label, &pieces);
-  for (ptrdiff_t t = 0; t < mesh->triangle_count; t++) size[label[mesh->triangle[3 * t]]]++;
-  choose_largest(size, pieces, n, keep);
+  for (ptrdiff_t p = 0; p < pieces; p++) piece[p] = (struct piece){0, (uint32_t)p};
+  for (ptrdiff_t t = 0; t < mesh->triangle_count; t++)
+    piece[label[mesh->triangle[3 * t]]].triangles++;
+  qsort(piece, (size_t)pieces, sizeof *piece, by_triangles);
+  for (ptrdiff_t p = 0; p < pieces && p < n; p++) keep[piece[p].number] = piece[p].triangles > 0;
   compact(mesh, label, keep);
 out:
   willis_release(label);
-  willis_release(size);
+  willis_release(piece);
   willis_release(keep);
   return status;
 }
