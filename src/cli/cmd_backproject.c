@@ -21,9 +21,9 @@ static int report(const struct call *call, const struct willis_projections *stac
                         (json_int_t)grid->size[1], (json_int_t)grid->size[2], "spacing_mm",
                         json_numbers(grid->spacing_mm, 3), "minimum", json_number((double)least),
                         "maximum", json_number((double)most)));
-  fprintf(call->results, "%s: %td views onto %td x %td x %td voxels of %g mm, values %g to %g\n",
-          call->output, stack->view_count, grid->size[0], grid->size[1], grid->size[2],
-          grid->spacing_mm[0], (double)least, (double)most);
+  fprintf(call->results, "%s: %td view%s onto %td x %td x %td voxels of %g mm, values %g to %g\n",
+          call->output, stack->view_count, stack->view_count == 1 ? "" : "s", grid->size[0],
+          grid->size[1], grid->size[2], grid->spacing_mm[0], (double)least, (double)most);
   return 0;
 }
 
@@ -37,7 +37,7 @@ static int run(const struct call *call) {
   if (!status && !call->option[NO_NORMALIZE].given) willis_volume_normalize(&volume);
   if (!status)
     status = willis_volume_write(call->output, &volume, WILLIS_VOXEL_FLOAT32, call->force, &err);
-  int code = status ? print_error(call->argument[0], &err) : report(call, &stack, &volume);
+  int code = status ? print_error(NULL, &err) : report(call, &stack, &volume);
   willis_volume_release(&volume);
   willis_projections_release(&stack);
   return code;

@@ -24,9 +24,10 @@ static int report(const struct call *call, const struct willis_projections *stac
                         (json_int_t)grid->size[1], (json_int_t)grid->size[2], "spacing_mm",
                         json_numbers(grid->spacing_mm, 3), "voxels_above_0", (json_int_t)filled));
   fprintf(call->results,
-          "%s: hull of %td views on %td x %td x %td voxels of %g mm, %td (%.3g %%) above 0\n",
-          call->output, stack->view_count, grid->size[0], grid->size[1], grid->size[2],
-          grid->spacing_mm[0], filled, 100 * (double)filled / (double)count);
+          "%s: hull of %td view%s on %td x %td x %td voxels of %g mm, %td (%.3g %%) above 0\n",
+          call->output, stack->view_count, stack->view_count == 1 ? "" : "s", grid->size[0],
+          grid->size[1], grid->size[2], grid->spacing_mm[0], filled,
+          100 * (double)filled / (double)count);
   return 0;
 }
 
@@ -42,7 +43,7 @@ static int run(const struct call *call) {
   const struct willis_volume *result = threshold->given ? &mask : &hull;
   enum willis_voxel_type type = threshold->given ? WILLIS_VOXEL_UINT8 : WILLIS_VOXEL_FLOAT32;
   if (!status) status = willis_volume_write(call->output, result, type, call->force, &err);
-  int code = status ? print_error(call->argument[0], &err) : report(call, &stack, result);
+  int code = status ? print_error(NULL, &err) : report(call, &stack, result);
   willis_volume_release(&mask);
   willis_volume_release(&hull);
   willis_projections_release(&stack);

@@ -60,14 +60,16 @@ static enum willis_status borrow(const struct call *call, struct willis_projecti
   static const char *const ending[] = {".nii.gz", ".nii"};
   const char *path = call->option[GEOMETRY].text;
   size_t length = strlen(path), stem = length - 5;
-  if (length <= 5 || strcmp(path + stem, ".json") != 0) return load_stack(call, path, stack, err);
-  enum willis_status status = WILLIS_OK;
-  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+  bool text = length > 5 && strcmp(path + stem, ".json") == 0;
+  enum willis_status status = text ? WILLIS_IO : load_stack(call, path, stack, err);
+  for (size_t i = 0; text && i < sizeof ending / sizeof *ending && status == WILLIS_IO; i++) {
     char image[PATH_MAX];
     snprintf(image, sizeof image, "%.*s%s", (int)stem, path, ending[i]);
     status = load_stack(call, image, stack, err);
-    if (status != WILLIS_IO) break;
   }
+  if (text && status == WILLIS_IO)
+    snprintf(err->message, sizeof err->message,
+             "%.200s: cannot be read together with the image (.nii.gz or .nii) beside it", path);
   if (!status && call->option[MODE].given)
     stack->mode = (enum willis_projection_mode)call->option[MODE].integer;
   return status;
@@ -99,8 +101,9 @@ static int report(const struct call *call, const struct willis_projections *stac
                                 "size", (json_int_t)stack->columns, (json_int_t)stack->rows,
                                 (json_int_t)stack->view_count, "primary_angle_deg", angles));
   }
-  fprintf(call->results, "%s: %td views of %td x %td pixels, %s, primary angles", call->output,
-          stack->view_count, stack->columns, stack->rows, mode);
+  const char *plural = stack->view_count == 1 ? "" : "s";
+  fprintf(call->results, "%s: %td view%s of %td x %td pixels, %s, primary angle%s", call->output,
+          stack->view_count, plural, stack->columns, stack->rows, mode, plural);
   for (ptrdiff_t i = 0; i < stack->view_count; i++)
     fprintf(call->results, " %g", stack->view[i].primary_angle_deg);
   fprintf(call->results, " degrees\n");
