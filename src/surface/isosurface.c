@@ -174,6 +174,11 @@ static bool number_rows(struct lattice *l) {
   return vertices <= UINT32_MAX;
 }
 
+/* Whether cells begin in the row that the surface passes through, once rows are numbered. */
+static bool holds_surface(const struct lattice *l, ptrdiff_t row) {
+  return l->triangle[row + 1] > l->triangle[row];
+}
+
 /* How far along the edge from voxel `at` (−1 in the layer) towards +axis the level is met. */
 static float crossing_place(const struct lattice *l, const ptrdiff_t at[3], int axis) {
   const ptrdiff_t *n = l->volume->grid.size;
@@ -190,7 +195,7 @@ static void place_row(ptrdiff_t begin, ptrdiff_t end, void *context) {
   const struct willis_grid *grid = &l->volume->grid;
   for (ptrdiff_t row = begin; row < end; row++) {
     ptrdiff_t at[3] = {0, row % l->size[1] - 1, row / l->size[1] - 1};
-    for (int axis = 0; axis < 3 && begins_cells(l, row); axis++) {
+    for (int axis = 0; axis < 3 && holds_surface(l, row); axis++) {
       float *vertex = l->mesh.vertex + 3 * (ptrdiff_t)l->vertex[row][axis];
       for (ptrdiff_t word = 0; word < l->words - 1; word++)
         for (uint64_t bits = crossings(l, row, axis, word); bits; bits &= bits - 1) {
@@ -207,7 +212,7 @@ static void place_row(ptrdiff_t begin, ptrdiff_t end, void *context) {
 static void join_row(ptrdiff_t begin, ptrdiff_t end, void *context) {
   struct lattice *l = context;
   for (ptrdiff_t row = begin; row < end; row++) {
-    if (!begins_cells(l, row)) continue;
+    if (!holds_surface(l, row)) continue;
     struct cell_row cells = cell_row(l, row);
     ptrdiff_t plane = l->size[1];
     uint32_t along_x[4] = {l->vertex[row][0], l->vertex[row + 1][0], l->vertex[row + plane][0],
