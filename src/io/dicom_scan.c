@@ -142,53 +142,106 @@ static enum willis_status step(struct scan *s, bool *done) {
   return status;
 }
 
-static bool uid_is(const struct scan *s, const struct element *e, const char *text) {
-  size_t length = e->length;
-  const unsigned char *uid = s->bytes + e->value;
-  while (length && (uid[length - 1] == 0 || uid[length - 1] == ' ')) length--;
-  return length == strlen(text) && memcmp(uid, text, length) == 0;
+/* A UID ends with the first padding byte. */
+static void copy_uid(const struct scan *s, const struct element *e, char uid[WILLIS_DICOM_UID]) {
+  size_t length = e->length < WILLIS_DICOM_UID - 1 ? e->length : WILLIS_DICOM_UID - 1;
+  memcpy(uid, s->bytes + e->value, length);
+  uid[length] = 0;
+  uid[strcspn(uid, " ")] = 0;
 }
 
 /* The group (0002,eeee), always explicit and little-endian, says how the rest is written. */
-static enum willis_status read_meta(struct scan *s) {
-  bool is_implicit = false, big_endian = false, found = false;
+static enum willis_status read_meta(struct scan *s, char syntax[WILLIS_DICOM_UID]) {
+  syntax[0] = 0;
   s->at = MARKED;
   while (s->size - s->at >= 8 && willis_load(s->bytes + s->at, 2, false) == 2) {
     struct element e;
     enum willis_status status = read_element(s, &e);
     if (status) return status;
     if (e.length == UNDEFINED) return broken(s, e.tag, "has no length, expected one");
-    if (e.tag == TRANSFER_SYNTAX) {
-      found = true;
-      is_implicit = uid_is(s, &e, "1.2.840.10008.1.2");
-      big_endian = uid_is(s, &e, "1.2.840.10008.1.2.2");
-      if (uid_is(s, &e, "1.2.840.10008.1.2.1.99"))
-        return willis_fail(s->err, WILLIS_UNSUPPORTED,
-                           "a deflated DICOM file, expected one that is not");
-    }
+    if (e.tag == TRANSFER_SYNTAX) copy_uid(s, &e, syntax);
     s->at = e.value + e.length;
   }
-  s->is_implicit = is_implicit;
-  s->big_endian = big_endian;
-  if (found) return WILLIS_OK;
+  s->is_implicit = strcmp(syntax, WILLIS_DICOM_IMPLICIT) == 0;
+  s->big_endian = strcmp(syntax, WILLIS_DICOM_BIG_ENDIAN) == 0;
+  if (syntax[0]) return WILLIS_OK;
   return willis_fail(s->err, WILLIS_FORMAT,
                      "byte %zu: the file's head ends without a TransferSyntaxUID (0002,0010)",
                      s->at);
 }
 
-enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size, size_t *end,
-                                     struct willis_error *err) {
-  *end = 0;
+static enum willis_status begin(struct scan *s, char syntax[WILLIS_DICOM_UID]) {
+  if (!willis_dicom_recognize(s->bytes, s->size))
+    return willis_fail(s->err, WILLIS_FORMAT, "byte 128: expected \"DICM\"");
+  return read_meta(s, syntax);
+}
+
+/* Pixels themselves, not a thumbnail's inside a sequence. */
+static bool at_pixels(const struct scan *s) {
+  if (s->depth || s->size - s->at < 8) return false;
+  const unsigned char *at = s->bytes + s->at;
+  return willis_load(at, 2, s->big_endian) == PIXELS >> 16 &&
+         willis_load(at + 2, 2, s->big_endian) == (PIXELS & 0xFFFF);
+}
+
+static enum willis_status note_pixels(const struct scan *s, struct willis_dicom_layout *layout) {
+  struct element e;
+  enum willis_status status = read_element(s, &e);
+  if (status) return status;
+  layout->has_pixels = true;
+  layout->header_end = s->at;
+  layout->value = e.value;
+  layout->is_encapsulated = e.length == UNDEFINED;
+  layout->length = layout->is_encapsulated ? 0 : e.length;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_dicom_locate(const unsigned char *bytes, size_t size,
+                                       struct willis_dicom_layout *layout,
+                                       struct willis_error *err) {
+  *layout = (struct willis_dicom_layout){0};
   struct scan s = {.bytes = bytes, .size = size, .err = err};
-  if (!willis_dicom_recognize(bytes, size))
-    return willis_fail(err, WILLIS_FORMAT, "byte 128: expected \"DICM\"");
-  enum willis_status status = read_meta(&s);
+  enum willis_status status = begin(&s, layout->syntax);
+  layout->data_set = s.at;
+  layout->big_endian = s.big_endian;
+  if (!status && strcmp(layout->syntax, WILLIS_DICOM_DEFLATED) == 0)
+    return willis_fail(err, WILLIS_UNSUPPORTED, "a deflated DICOM file, expected one that is not");
   bool done = false;
   while (!status && !done) {
     while (s.depth && s.at >= s.level[s.depth - 1].end) s.depth--;
     if (s.at == s.size) break;
-    status = step(&s, &done);
+    if (at_pixels(&s)) status = note_pixels(&s, layout);
+    if (!status) status = step(&s, &done);
   }
-  *end = s.at;
+  layout->end = s.at;
+  if (!layout->has_pixels) layout->header_end = s.at;
   return status;
+}
+
+enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size, size_t *end,
+                                     struct willis_error *err) {
+  struct willis_dicom_layout layout;
+  enum willis_status status = willis_dicom_locate(bytes, size, &layout, err);
+  *end = status ? 0 : layout.end;
+  return status;
+}
+
+size_t willis_dicom_deflated(const unsigned char *bytes, size_t size) {
+  char syntax[WILLIS_DICOM_UID];
+  struct scan s = {.bytes = bytes, .size = size};
+  if (begin(&s, syntax) || strcmp(syntax, WILLIS_DICOM_DEFLATED) != 0) return 0;
+  return s.at;
+}
+
+enum willis_status willis_dicom_fragment_next(const unsigned char *bytes, size_t end, size_t *at,
+                                              size_t *value, size_t *length,
+                                              struct willis_error *err) {
+  struct scan s = {.bytes = bytes, .size = end, .at = *at, .err = err};
+  struct element e;
+  enum willis_status status = read_element(&s, &e);
+  if (status) return status;
+  *value = e.tag == ITEM ? e.value : 0;
+  *length = e.tag == ITEM ? e.length : 0;
+  *at = e.value + *length;
+  return WILLIS_OK;
 }

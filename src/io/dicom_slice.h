@@ -1,8 +1,8 @@
-/* One DICOM file as a slice: our own walk over its elements, then DCMTK. */
+/* One DICOM file as a slice: our own walk over its elements (dicom_scan.h), then DCMTK. */
 #ifndef WILLIS_IO_DICOM_SLICE_H
 #define WILLIS_IO_DICOM_SLICE_H
 
-#include <willis/io.h>
+#include "io/dicom_scan.h"
 
 WILLIS_BEGIN
 
@@ -15,12 +15,6 @@ struct willis_dicom_slice {
   bool integral;
   char series[68]; /* the series' identifier, only to be compared */
 };
-
-/* Walks over every element without recursion. FORMAT when one claims more bytes than there are, or
- * sequences are nested deeper than 16; UNSUPPORTED for a deflated file. *end is the first byte
- * after the pixels (or after the last element): what follows, often padding, need not be read. */
-WILLIS_CHECKED enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size,
-                                                    size_t *end, struct willis_error *err);
 
 /* Attributes and, unless `pixels` is null, rows × columns values into it (the caller has found the
  * sizes with a call before). The bytes must have passed willis_dicom_scan(). `*is_image` is false,

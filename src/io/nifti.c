@@ -319,7 +319,15 @@ enum willis_status willis_nifti_expand(unsigned char *bytes, size_t size,
   unsigned char head[WILLIS_NIFTI_HEADER_BYTES];
   size_t got = willis_gunzip_head(bytes, size, head, sizeof head);
   struct willis_nifti nifti;
-  enum willis_status status = willis_nifti_header(head, got, limits, &nifti, err);
+  enum willis_status status = WILLIS_OK;
+  if (got < sizeof head) {
+    /* So short that it is either whole, and the header's reader says what is missing, or cut. */
+    unsigned char *all;
+    size_t all_size;
+    status = willis_gunzip(bytes, size, sizeof head, &all, &all_size, err);
+    willis_release(all);
+  }
+  if (!status) status = willis_nifti_header(head, got, limits, &nifti, err);
   if (status) return status;
   if (nifti.end > limits->expanded_bytes)
     return willis_fail(err, WILLIS_FORMAT, "the header claims %zu bytes, at most %zu are read",
