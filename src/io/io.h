@@ -8,6 +8,9 @@
 #define WILLIS_FILE_COMMENT                                                                        \
   "Made by Willis. Frame LPS, mm. Research software. Not a medical device."
 
+/* A surface or a tree after decompression; no real one comes near. */
+enum { WILLIS_SHAPE_BYTES = 1 << 30 };
+
 /* Warnings of a parser that knows no path, passed on with "path: " before them. `named` lives as
  * long as the returned listener is used; the result may be null. */
 struct willis_warned_path {

@@ -77,11 +77,10 @@ enum willis_status willis_mesh_read(const char *path, struct willis_mesh *mesh,
                                     const struct willis_warnings *warnings,
                                     struct willis_error *err) {
   *mesh = (struct willis_mesh){0};
-  struct willis_limits limits = willis_limits_defaults();
   unsigned char *bytes;
   size_t size;
   enum willis_status status =
-      willis_file_read_expanded(path, limits.file_bytes, limits.expanded_bytes, &bytes, &size, err);
+      willis_file_read_expanded(path, WILLIS_SHAPE_BYTES, WILLIS_SHAPE_BYTES, &bytes, &size, err);
   if (status) return status;
   const struct willis_mesh_format *format = find_format(path, bytes, size);
   struct willis_warned_path named;

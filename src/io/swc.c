@@ -212,11 +212,10 @@ enum willis_status willis_tree_read(const char *path, struct willis_tree *tree,
                                     const struct willis_warnings *warnings,
                                     struct willis_error *err) {
   *tree = (struct willis_tree){0};
-  struct willis_limits limits = willis_limits_defaults();
   unsigned char *bytes;
   size_t size;
   enum willis_status status =
-      willis_file_read_expanded(path, limits.file_bytes, limits.expanded_bytes, &bytes, &size, err);
+      willis_file_read_expanded(path, WILLIS_SHAPE_BYTES, WILLIS_SHAPE_BYTES, &bytes, &size, err);
   if (status) return status;
   struct willis_warned_path named;
   status = willis_swc_parse(bytes, size, tree, willis_warnings_name(&named, warnings, path), err);
