@@ -36,7 +36,7 @@ static void test_write_read_is_identity(void **state) {
   (void)state;
   static const size_t sizes[] = {0, 1, 4096, 1000000};
   unsigned char *bytes = willis_take_zeroed(1000000, 1);
-  for (int i = 0; i < 1000000; i++) bytes[i] = (unsigned char)(i * i >> 5);
+  for (int i = 0; i < 1000000; i++) bytes[i] = (unsigned char)((unsigned)i * (unsigned)i >> 5);
   for (int gzip = 0; gzip < 2; gzip++)
     for (int i = 0; i < 4; i++) {
       const char *path = scratch_path("out");
