@@ -1,0 +1,303 @@
+/* Training on phantoms: it learns, it resumes to the bit, threads do not matter, and what does not
+ * belong together is refused. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "patients.h"
+#include "recon/checkpoint.h"
+#include "recon/train_run.h"
+
+#include <math.h>
+
+enum { PATIENTS = 5, HELD_OUT = 1, SIZE = 16, EPOCHS = 4, STEPS = EPOCHS * (PATIENTS - HELD_OUT) };
+
+static struct willis_cohort cohort;
+static struct willis_dataset *dataset;
+
+static int set_up(void **state) {
+  if (scratch_make(state)) return -1;
+  struct willis_sampling sampling = willis_sampling_defaults();
+  sampling.size = SIZE;
+  sampling.views = 5;
+  return willis_cohort_read(make_patients(PATIENTS), &cohort, NULL) ||
+         willis_dataset_create(&cohort, PATIENTS, &sampling, 0, NULL, NULL, &dataset, NULL);
+}
+
+static int tear_down(void **state) {
+  willis_dataset_destroy(dataset);
+  willis_cohort_release(&cohort);
+  return remove_scratch_tree(state);
+}
+
+static struct willis_train_options fast(void) {
+  struct willis_train_options options = willis_train_defaults();
+  options.alpha = 0.95;
+  options.gamma = 1;
+  options.learning_rate = 3e-3;
+  options.output_bias = -3;
+  options.epochs = EPOCHS;
+  options.validate_every = 2;
+  options.seed = 3;
+  return options;
+}
+
+/* Says stop after `stop_at` steps. */
+struct stopper {
+  double stop_at;
+};
+static bool stop(const char *what, double done, double total, const char *unit, void *context) {
+  (void)what;
+  (void)total;
+  (void)unit;
+  return done < ((struct stopper *)context)->stop_at;
+}
+
+static enum willis_status train(const struct willis_train_options *options, const char *model,
+                                const char *resume, double stop_at,
+                                struct willis_train_result *result, struct willis_error *err) {
+  struct willis_subset training = {dataset, 0, PATIENTS - HELD_OUT};
+  struct willis_subset validation = {dataset, PATIENTS - HELD_OUT, PATIENTS};
+  char log[600];
+  snprintf(log, sizeof log, "%s.csv", model);
+  struct willis_train_files files = {
+      .model = model, .log = log, .resume = resume, .overwrite = !resume};
+  struct stopper stopper = {stop_at};
+  struct willis_progress progress = {stop, &stopper};
+  return willis_train(training, validation, options, &files, NULL, &progress, NULL, result, err);
+}
+
+static void same_bytes(const char *a, const char *b) {
+  unsigned char *x, *y;
+  size_t n, m;
+  assert_int_equal(willis_file_read(a, 1 << 26, &x, &n, NULL), WILLIS_OK);
+  assert_int_equal(willis_file_read(b, 1 << 26, &y, &m, NULL), WILLIS_OK);
+  assert_int_equal(n, m);
+  assert_memory_equal(x, y, n);
+  willis_release(x);
+  willis_release(y);
+}
+
+static void copy(const char *from, const char *to, ptrdiff_t flip) {
+  unsigned char *bytes;
+  size_t size;
+  assert_int_equal(willis_file_read(from, 1 << 26, &bytes, &size, NULL), WILLIS_OK);
+  if (flip >= 0) bytes[(size_t)flip < size ? (size_t)flip : size / 2] ^= 1;
+  assert_int_equal(willis_file_write(to, bytes, size, true, false, NULL), WILLIS_OK);
+  willis_release(bytes);
+}
+
+static const char *checkpoint_of(const char *model, unsigned long long step) {
+  static char path[512];
+  char stem[512];
+  snprintf(stem, sizeof stem, "%.*s", (int)(strlen(model) - strlen(".safetensors")), model);
+  assert_true(willis_checkpoint_path(path, sizeof path, stem, step));
+  return path;
+}
+
+static void learns_one_head(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_subset one = {dataset, 0, 1}, none = {dataset, 0, 0};
+  struct willis_train_files files = {.model = scratch_path("one.safetensors"),
+                                     .log = scratch_path("one.csv")};
+  struct willis_train_result result;
+  struct willis_error err;
+  options.epochs = 150;
+  assert_int_equal(willis_train(one, none, &options, &files, NULL, NULL, NULL, &result, &err),
+                   WILLIS_OK);
+  struct willis_epoch *epoch;
+  ptrdiff_t count;
+  assert_int_equal(willis_log_read(files.log, &epoch, &count, &err), WILLIS_OK);
+  assert_int_equal(count, options.epochs);
+  assert_true(epoch[count - 1].loss < 0.2 * epoch[0].loss);
+  willis_release(epoch);
+  assert_int_equal(result.steps, 150);
+  assert_string_equal(result.stopped_by, "epochs");
+  assert_true(fabs(result.threshold - 0.5) <= 0);
+}
+
+static void model_says_what_it_is(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err;
+  char model[512];
+  snprintf(model, sizeof model, "%s", scratch_path("card.safetensors"));
+  options.trained_on = "phantoms";
+  assert_int_equal(train(&options, model, NULL, 1e9, &result, &err), WILLIS_OK);
+  struct willis_network *network;
+  struct willis_model_card card;
+  assert_int_equal(willis_network_read(model, &network, &err), WILLIS_OK);
+  assert_int_equal(willis_model_describe(network, &card, &err), WILLIS_OK);
+  assert_int_equal(card.views, 5);
+  assert_int_equal(card.size, SIZE);
+  assert_true(fabs(card.arc_deg - 90) <= 0);
+  assert_true(fabs(card.threshold - result.threshold) <= 1e-8);
+  assert_string_equal(card.trained_on, "phantoms");
+  willis_network_destroy(network);
+  /* Without leave to replace it, it stays; so do its checkpoints. */
+  struct willis_subset training = {dataset, 0, 2}, none = {dataset, 0, 0};
+  struct willis_train_files files = {.model = model};
+  assert_int_equal(willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, &err),
+                   WILLIS_EXISTS);
+  files.model = scratch_path("card.safetensors");
+  assert_int_equal(unlink(model), 0);
+  assert_int_equal(willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, &err),
+                   WILLIS_EXISTS);
+  assert_non_null(strstr(err.message, "checkpoint of an earlier run"));
+}
+
+static void resumes_to_the_bit(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err;
+  options.schedule = WILLIS_SCHEDULE_COSINE;
+  char whole[512], parts[512], checkpoint[512];
+  snprintf(whole, sizeof whole, "%s", scratch_path("whole.safetensors"));
+  snprintf(parts, sizeof parts, "%s", scratch_path("parts.safetensors"));
+  assert_int_equal(train(&options, whole, NULL, 1e9, &result, &err), WILLIS_OK);
+  /* Stopped in the middle of an epoch, at its end, and once more. */
+  static const int stops[] = {6, 8, 13};
+  const char *resume = NULL;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(train(&options, parts, resume, stops[i], &result, &err), WILLIS_CANCELLED);
+    snprintf(checkpoint, sizeof checkpoint, "%s",
+             checkpoint_of(parts, (unsigned long long)stops[i]));
+    resume = checkpoint;
+  }
+  assert_int_equal(train(&options, parts, resume, 1e9, &result, &err), WILLIS_OK);
+  assert_int_equal(result.steps, STEPS);
+  same_bytes(whole, parts);
+  /* The last three are kept. */
+  assert_int_not_equal(access(checkpoint_of(parts, 6), F_OK), 0);
+  assert_int_equal(access(checkpoint_of(parts, 8), F_OK), 0);
+  assert_int_equal(access(checkpoint_of(parts, 13), F_OK), 0);
+  assert_int_equal(access(checkpoint_of(parts, STEPS), F_OK), 0);
+}
+
+static void threads_do_not_matter(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  char model[2][512];
+  options.epochs = 2;
+  for (int threads = 1; threads <= 4; threads++) {
+    int m = threads > 1;
+    snprintf(model[m], sizeof model[m], "%s",
+             scratch_path(m ? "many.safetensors" : "single.safetensors"));
+    willis_threads_set(threads);
+    assert_int_equal(train(&options, model[m], NULL, 1e9, &result, NULL), WILLIS_OK);
+    if (m) same_bytes(model[0], model[1]);
+  }
+  willis_threads_set(0);
+}
+
+static void falls_back_to_what_verifies(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err;
+  char whole[512], broken[512], good[512], bad[512];
+  snprintf(whole, sizeof whole, "%s", scratch_path("sound.safetensors"));
+  snprintf(broken, sizeof broken, "%s", scratch_path("broken.safetensors"));
+  assert_int_equal(train(&options, whole, NULL, 1e9, &result, &err), WILLIS_OK);
+  assert_int_equal(train(&options, broken, NULL, 5, &result, &err), WILLIS_CANCELLED);
+  snprintf(good, sizeof good, "%s", checkpoint_of(broken, 5));
+  assert_int_equal(train(&options, broken, good, 9, &result, &err), WILLIS_CANCELLED);
+  snprintf(bad, sizeof bad, "%s", checkpoint_of(broken, 9));
+  copy(bad, bad, 4000);
+  assert_int_equal(train(&options, broken, bad, 1e9, &result, &err), WILLIS_OK);
+  same_bytes(whole, broken);
+  /* Nothing older that verifies: refused, not begun anew. */
+  const char *lonely = scratch_path("lonely.step-00000005.ckpt");
+  copy(good, lonely, 4000);
+  assert_int_equal(train(&options, broken, lonely, 1e9, &result, &err), WILLIS_FORMAT);
+}
+
+static void refuses_what_does_not_belong(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err;
+  char model[512], checkpoint[512];
+  snprintf(model, sizeof model, "%s", scratch_path("own.safetensors"));
+  assert_int_equal(train(&options, model, NULL, 3, &result, &err), WILLIS_CANCELLED);
+  snprintf(checkpoint, sizeof checkpoint, "%s", checkpoint_of(model, 3));
+  options.alpha = 0.9;
+  assert_int_equal(train(&options, model, checkpoint, 1e9, &result, &err), WILLIS_MISMATCH);
+  options = fast();
+  options.seed++;
+  assert_int_equal(train(&options, model, checkpoint, 1e9, &result, &err), WILLIS_MISMATCH);
+  options = fast();
+  assert_int_equal(train(&options, model, scratch_path("mistyped.ckpt"), 1e9, &result, &err),
+                   WILLIS_IO);
+  /* Other patients. */
+  struct willis_subset fewer = {dataset, 0, PATIENTS - HELD_OUT - 1}, none = {dataset, 0, 0};
+  struct willis_train_files files = {.model = model, .resume = checkpoint};
+  assert_int_equal(willis_train(fewer, none, &options, &files, NULL, NULL, NULL, &result, &err),
+                   WILLIS_MISMATCH);
+  assert_non_null(strstr(err.message, "other patients"));
+}
+
+static void impossible_options(void **state) {
+  (void)state;
+  static const struct {
+    double alpha, gamma, rate, threshold;
+    ptrdiff_t epochs;
+  } bad[] = {{0, 1, 1e-3, NAN, 1},    {1, 1, 1e-3, NAN, 1},  {NAN, 1, 1e-3, NAN, 1},
+             {0.5, -1, 1e-3, NAN, 1}, {0.5, 1, 0, NAN, 1},   {0.5, 1, NAN, NAN, 1},
+             {0.5, 1, 1e-3, 2, 1},    {0.5, 1, 1e-3, NAN, 0}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    struct willis_train_options options = fast();
+    struct willis_train_result result;
+    options.alpha = bad[i].alpha;
+    options.gamma = bad[i].gamma;
+    options.learning_rate = bad[i].rate;
+    options.threshold = bad[i].threshold;
+    options.epochs = bad[i].epochs;
+    assert_int_equal(train(&options, scratch_path("x.safetensors"), NULL, 1e9, &result, NULL),
+                     WILLIS_INVALID_ARGUMENT);
+  }
+}
+
+static void memory_plan_gives_the_same_pairs(void **state) {
+  (void)state;
+  struct willis_dataset *streamed;
+  struct willis_pair kept, made;
+  size_t voxels = (size_t)SIZE * SIZE * SIZE;
+  float *input = willis_take((ptrdiff_t)voxels, sizeof *input);
+  assert_int_equal(willis_dataset_create(&cohort, PATIENTS, willis_dataset_sampling(dataset), 1,
+                                         NULL, NULL, &streamed, NULL),
+                   WILLIS_OK);
+  for (ptrdiff_t i = 0; i < PATIENTS; i++) {
+    assert_int_equal(willis_dataset_fetch(dataset, i, &kept, NULL), WILLIS_OK);
+    memcpy(input, kept.input->voxels, voxels * sizeof *input);
+    assert_int_equal(willis_dataset_fetch(streamed, i, &made, NULL), WILLIS_OK);
+    assert_memory_equal(input, made.input->voxels, voxels * sizeof *input);
+    assert_memory_equal(kept.truth->voxels, made.truth->voxels, voxels * sizeof *input);
+  }
+  willis_release(input);
+  willis_dataset_destroy(streamed);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(memory_plan_gives_the_same_pairs),
+      cmocka_unit_test(impossible_options),
+      cmocka_unit_test(learns_one_head),
+      cmocka_unit_test(model_says_what_it_is),
+      cmocka_unit_test(resumes_to_the_bit),
+      cmocka_unit_test(threads_do_not_matter),
+      cmocka_unit_test(falls_back_to_what_verifies),
+      cmocka_unit_test(refuses_what_does_not_belong),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
