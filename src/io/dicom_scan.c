@@ -10,7 +10,8 @@
 enum { PREAMBLE = 128, MARKED = PREAMBLE + 4, DEEPEST = 16 };
 static const uint32_t UNDEFINED = 0xFFFFFFFF;
 static const uint32_t ITEM = 0xFFFEE000, ITEM_END = 0xFFFEE00D, SEQUENCE_END = 0xFFFEE0DD;
-static const uint32_t TRANSFER_SYNTAX = 0x00020010, PIXELS = 0x7FE00010;
+static const uint32_t TRANSFER_SYNTAX = 0x00020010, STORAGE_CLASS = 0x00020002;
+static const uint32_t PIXELS = 0x7FE00010;
 
 /* An open sequence or item; `end` is SIZE_MAX when a delimiter ends it. */
 struct level {
@@ -151,8 +152,9 @@ static void copy_uid(const struct scan *s, const struct element *e, char uid[WIL
 }
 
 /* The group (0002,eeee), always explicit and little-endian, says how the rest is written. */
-static enum willis_status read_meta(struct scan *s, char syntax[WILLIS_DICOM_UID]) {
-  syntax[0] = 0;
+static enum willis_status read_meta(struct scan *s, char syntax[WILLIS_DICOM_UID],
+                                    char storage_class[WILLIS_DICOM_UID]) {
+  syntax[0] = storage_class[0] = 0;
   s->at = MARKED;
   while (s->size - s->at >= 8 && willis_load(s->bytes + s->at, 2, false) == 2) {
     struct element e;
@@ -160,6 +162,7 @@ static enum willis_status read_meta(struct scan *s, char syntax[WILLIS_DICOM_UID
     if (status) return status;
     if (e.length == UNDEFINED) return broken(s, e.tag, "has no length, expected one");
     if (e.tag == TRANSFER_SYNTAX) copy_uid(s, &e, syntax);
+    if (e.tag == STORAGE_CLASS) copy_uid(s, &e, storage_class);
     s->at = e.value + e.length;
   }
   s->is_implicit = strcmp(syntax, WILLIS_DICOM_IMPLICIT) == 0;
@@ -173,7 +176,8 @@ static enum willis_status read_meta(struct scan *s, char syntax[WILLIS_DICOM_UID
 static enum willis_status begin(struct scan *s, char syntax[WILLIS_DICOM_UID]) {
   if (!willis_dicom_recognize(s->bytes, s->size))
     return willis_fail(s->err, WILLIS_FORMAT, "byte 128: expected \"DICM\"");
-  return read_meta(s, syntax);
+  char storage_class[WILLIS_DICOM_UID];
+  return read_meta(s, syntax, storage_class);
 }
 
 /* Pixels themselves, not a thumbnail's inside a sequence. */
@@ -231,6 +235,13 @@ size_t willis_dicom_deflated(const unsigned char *bytes, size_t size) {
   struct scan s = {.bytes = bytes, .size = size};
   if (begin(&s, syntax) || strcmp(syntax, WILLIS_DICOM_DEFLATED) != 0) return 0;
   return s.at;
+}
+
+bool willis_dicom_storage_class(const unsigned char *bytes, size_t size,
+                                char uid[WILLIS_DICOM_UID]) {
+  char syntax[WILLIS_DICOM_UID];
+  struct scan s = {.bytes = bytes, .size = size};
+  return willis_dicom_recognize(bytes, size) && read_meta(&s, syntax, uid) == WILLIS_OK;
 }
 
 enum willis_status willis_dicom_fragment_next(const unsigned char *bytes, size_t end, size_t *at,

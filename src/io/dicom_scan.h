@@ -1,0 +1,61 @@
+/* A walk over the elements of a DICOM file, before any library sees it: lengths are compared with
+ * what is there and nesting is bounded. Says where the pixels are. */
+#ifndef WILLIS_IO_DICOM_SCAN_H
+#define WILLIS_IO_DICOM_SCAN_H
+
+#include <willis/io.h>
+
+WILLIS_BEGIN
+
+/* Transfer syntaxes that change how elements are written (PS3.5, annex A). */
+#define WILLIS_DICOM_IMPLICIT "1.2.840.10008.1.2"
+#define WILLIS_DICOM_EXPLICIT "1.2.840.10008.1.2.1"
+#define WILLIS_DICOM_BIG_ENDIAN "1.2.840.10008.1.2.2"
+#define WILLIS_DICOM_DEFLATED "1.2.840.10008.1.2.1.99"
+enum { WILLIS_DICOM_UID = 65 };
+
+/* Byte positions in the file. */
+struct willis_dicom_layout {
+  char syntax[WILLIS_DICOM_UID];
+  size_t data_set;      /* the first element after the file's head */
+  size_t header_end;    /* everything before the pixels lies before this */
+  size_t end;           /* the first byte after the pixels; what follows, often padding, is left */
+  bool has_pixels;      /* (7fe0,0010) of the file itself; then: */
+  bool is_encapsulated; /* `value` is the first of a row of fragments */
+  size_t value, length; /* its value; length 0 if encapsulated */
+  bool big_endian;
+};
+
+/* FORMAT when an element claims more bytes than there are, or sequences are nested deeper than 16;
+ * UNSUPPORTED for a deflated file. No recursion. */
+WILLIS_CHECKED enum willis_status willis_dicom_locate(const unsigned char *bytes, size_t size,
+                                                      struct willis_dicom_layout *layout,
+                                                      struct willis_error *err);
+/* The same for who wants only `end`. */
+WILLIS_CHECKED enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size,
+                                                    size_t *end, struct willis_error *err);
+
+/* What kind of file its head says it is (0002,0002); `bytes` may be the first of a file. False for
+ * a file that has no such head. */
+bool willis_dicom_storage_class(const unsigned char *bytes, size_t size,
+                                char uid[WILLIS_DICOM_UID]);
+/* Where the deflated part of a file begins; 0 for a file that is not deflated. */
+size_t willis_dicom_deflated(const unsigned char *bytes, size_t size);
+/* A deflated file as an ordinary one (explicit, little-endian) for the caller to free. FORMAT for a
+ * broken stream, or one that grows beyond the limits or beyond any picture (`expanded_bytes`, and
+ * 100 times the file above 64 MiB). */
+WILLIS_CHECKED enum willis_status willis_dicom_inflate(const unsigned char *bytes, size_t size,
+                                                       const struct willis_limits *limits,
+                                                       unsigned char **plain, size_t *plain_size,
+                                                       struct willis_error *err);
+
+/* The fragment at *at, which then is where the next one begins. *value is 0 at the end of the row.
+ * For bytes that willis_dicom_locate() has passed; little-endian, as compressed files are. */
+WILLIS_CHECKED enum willis_status willis_dicom_fragment_next(const unsigned char *bytes, size_t end,
+                                                             size_t *at, size_t *value,
+                                                             size_t *length,
+                                                             struct willis_error *err);
+
+WILLIS_END
+
+#endif
