@@ -104,7 +104,8 @@ willis_training_bytes(const struct willis_network *network,
                       struct willis_error *err);
 
 struct willis_trainer;
-/* Borrows the network, which must outlive the trainer. INVALID_ARGUMENT, OUT_OF_MEMORY. */
+/* Borrows the network, which must outlive the trainer. Its steps use at most as many threads as
+ * there were when it was made. INVALID_ARGUMENT, OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_trainer_create(struct willis_network *network, const struct willis_trainer_options *options,
                       struct willis_trainer **trainer, struct willis_error *err);
