@@ -11,8 +11,10 @@ enum willis_status willis_hull(const struct willis_projections *stack, struct wi
   ptrdiff_t n = set.planar.n;
   struct willis_slab all = {0, n, volume->voxels};
   status = willis_gather_views(&set, stack, WILLIS_GATHER_LEAST, &all, err);
+  ptrdiff_t count = status ? 0 : n * n * n;
   float unseen = willis_gather_start(WILLIS_GATHER_LEAST);
-  for (ptrdiff_t i = 0; i < n * n * n && !status; i++)
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < count; i++)
     if (volume->voxels[i] == unseen) volume->voxels[i] = 0;
   willis_view_set_release(&set);
   return status;

@@ -37,6 +37,7 @@ enum willis_status willis_project_adjoint(const struct willis_projections *stack
       willis_view_set_init(&set, stack, NULL, stack->view_count, &volume->grid, err);
   if (status) return status;
   ptrdiff_t n = set.planar.n, image = stack->columns * stack->rows;
+#pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < n * n * n; i++) volume->voxels[i] = 0;
   if (set.planar.view_count)
     status =
