@@ -1,8 +1,8 @@
 /* CPU and wall seconds of the X-ray operators: xray [SIZE [VIEWS [REPEATS]]]
  *
  * Two volumes: a phantom's vessels, as in use, and noise, where nothing can be skipped. Medians of
- * the repeats, one line a row: volume, operator, CPU seconds, wall seconds. bench/xray_scipy.py sets
- * them beside SciPy's. */
+ * the repeats, one line a row: volume, operator, CPU seconds, wall seconds. bench/xray_scipy.py
+ * sets them beside SciPy's. */
 #define _GNU_SOURCE
 #include <willis/projector.h>
 
@@ -96,12 +96,10 @@ static void run(const char *name, struct bench *bench, int repeats) {
   static const struct {
     const char *name;
     enum willis_status (*run)(struct bench *, struct willis_error *);
-  } operators[] = {{"project max", project_max},
-                   {"project sum", project_sum},
-                   {"backproject", backproject},
-                   {"hull", hull},
-                   {"project adjoint", project_adjoint},
-                   {"backproject adjoint", backproject_adjoint}};
+  } operators[] = {
+      {"project max", project_max},         {"project sum", project_sum},
+      {"backproject", backproject},         {"hull", hull},
+      {"project adjoint", project_adjoint}, {"backproject adjoint", backproject_adjoint}};
   struct willis_error err;
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
     double cpu[MOST_REPEATS], wall[MOST_REPEATS];
