@@ -57,7 +57,7 @@ static void take_arrays(struct bed *b) {
       {&b->d_weight, (ptrdiff_t)s->inputs * s->outputs * WILLIS_CONV3D_TAPS},
       {&b->forward, packed},
       {&b->backward, packed},
-      {&b->sum, packed},
+      {&b->sum, willis_conv3d_avx2_sum_count(s)},
   };
   for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
     *floats[i].array = willis_arena_take(a, floats[i].count, sizeof(float));

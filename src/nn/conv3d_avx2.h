@@ -72,8 +72,9 @@ void willis_conv3d_avx2_backward_data(const struct willis_conv3d_shape *shape,
                                       struct willis_conv3d_planes d_y, const float *packed,
                                       ptrdiff_t begin, ptrdiff_t end, float *d_x, void *scratch);
 
-/* Weight gradient in three steps, so that it can be summed over slabs. `sum`: packed_count() floats
- * in the transformed domain. */
+/* Weight gradient in three steps, so that it can be summed over slabs. `sum` keeps
+ * willis_conv3d_avx2_sum_count() floats, 2 to 8 times packed_count(), in the transformed domain. */
+ptrdiff_t willis_conv3d_avx2_sum_count(const struct willis_conv3d_shape *shape);
 void willis_conv3d_avx2_backward_weight_start(const struct willis_conv3d_shape *shape, float *sum);
 /* Adds the share of planes [begin, end) of d_y; x as for forward. */
 void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *shape,

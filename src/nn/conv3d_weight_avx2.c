@@ -2,30 +2,54 @@
  *
  *   d_weight = Gᵀ [ Σ_tiles (Bᵀ x) ⊗ (A d_y) ].
  *
- * A layer's tiles are taken in equal batches of at most BATCH. All threads transform a batch
- * together, and then each of the 216 frequencies' [inputs][outputs] sums is updated by one thread;
- * so there is one copy of the sums, and the order of addition depends neither on the number of
- * threads nor on the slabs. */
+ * A layer's tiles are taken in equal blocks of at most BLOCK, and block number n (counted through
+ * the whole volume) goes to shard n mod shards. A shard has its own sums and is one thread's work,
+ * so threads never wait for each other before the end, and the order of addition depends neither on
+ * their number nor on the slabs. */
 #include "nn/conv3d_avx2.h"
 
 #include "base/parallel.h"
 #include "nn/winograd_tile_avx2.h"
 
+#include <omp.h>
+
 enum {
-  BATCH = 48,     /* tiles: their transforms stay in the third-level cache */
+  BLOCK = 24, /* tiles */
+  MOST_SHARDS = 8,
+  SHARD = 128,    /* tiles that are worth sums of their own */
   STAGGER = GROUP /* keeps the frequencies off the same cache sets */
 };
 
-ptrdiff_t willis_conv3d_weight_scratch_count(const struct willis_conv3d_shape *shape) {
+/* Floats of one thread's transforms. */
+static ptrdiff_t block_count(const struct willis_conv3d_shape *shape) {
   return FREQUENCIES *
-         ((ptrdiff_t)BATCH * (shape->inputs + shape->outputs) + 2 * (ptrdiff_t)STAGGER);
+         ((ptrdiff_t)BLOCK * (shape->inputs + shape->outputs) + 2 * (ptrdiff_t)STAGGER);
+}
+
+ptrdiff_t willis_conv3d_weight_scratch_count(const struct willis_conv3d_shape *shape) {
+  return willis_parallel_threads() * block_count(shape);
+}
+
+/* As many as threads can use; less for small volumes, where adding them up would be most of the
+ * work. */
+static ptrdiff_t shards_of(const struct willis_conv3d_shape *shape) {
+  const struct tile_grid grid = tile_grid_of(shape->extent, 0, shape->extent.depth);
+  ptrdiff_t shards = grid.layers * grid.rows * grid.columns / SHARD;
+  return shards < 2 ? 2 : shards < MOST_SHARDS ? shards : MOST_SHARDS;
+}
+
+ptrdiff_t willis_conv3d_avx2_sum_count(const struct willis_conv3d_shape *shape) {
+  return shards_of(shape) * willis_conv3d_avx2_packed_count(shape);
 }
 
 void willis_conv3d_avx2_backward_weight_start(const struct willis_conv3d_shape *shape, float *sum) {
-  memset(sum, 0, sizeof(float) * (size_t)willis_conv3d_avx2_packed_count(shape));
+  ptrdiff_t count = willis_conv3d_avx2_packed_count(shape);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t shard = 0; shard < shards_of(shape); shard++)
+    memset(sum + shard * count, 0, sizeof(float) * (size_t)count);
 }
 
-/* sum[i][0..GROUP) += Σ_t v[t][i]·g[t][0..GROUP) for `rows` inputs i; the batch is summed first,
+/* sum[i][0..GROUP) += Σ_t v[t][i]·g[t][0..GROUP) for `rows` inputs i; the block is summed first,
  * so that long volumes lose no digits. */
 WINOGRAD_INLINE void accumulate_rows(int rows, ptrdiff_t tiles, const float *v, ptrdiff_t inputs,
                                      const float *g, ptrdiff_t outputs, float *sum) {
@@ -59,6 +83,32 @@ static void accumulate(ptrdiff_t tiles, const float *v, ptrdiff_t inputs, const 
   }
 }
 
+/* What to take the tiles from. */
+struct slab {
+  struct tile_source x, d_y;
+  struct tile_grid grid;
+};
+
+/* Adds tiles [first, last) of a layer, counted along its rows. */
+static void add_block(const struct slab *s, ptrdiff_t layer, ptrdiff_t first, ptrdiff_t last,
+                      float *sum, float *v) {
+  ptrdiff_t inputs = s->x.channels, outputs = s->d_y.channels, columns = s->grid.columns;
+  ptrdiff_t v_stride = BLOCK * inputs + STAGGER, g_stride = BLOCK * outputs + STAGGER;
+  ptrdiff_t z = s->grid.begin + layer * TILE;
+  float *g = v + FREQUENCIES * v_stride;
+  for (ptrdiff_t c = 0; c < inputs; c += GROUP)
+    for (ptrdiff_t t = first; t < last; t++)
+      tile_input(&s->x, z - 1, t / columns * TILE - 1, t % columns * TILE - 1, c,
+                 v + (t - first) * inputs + c, v_stride);
+  for (ptrdiff_t c = 0; c < outputs; c += GROUP)
+    for (ptrdiff_t t = first; t < last; t++)
+      tile_gradient(&s->d_y, z, t / columns * TILE, t % columns * TILE, c,
+                    g + (t - first) * outputs + c, g_stride);
+  for (ptrdiff_t f = 0; f < FREQUENCIES; f++)
+    accumulate(last - first, v + f * v_stride, inputs, g + f * g_stride, outputs,
+               sum + f * inputs * outputs);
+}
+
 void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *shape,
                                             struct willis_conv3d_planes x,
                                             struct willis_conv3d_planes d_y, ptrdiff_t begin,
@@ -66,42 +116,37 @@ void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *sh
   struct willis_extent e = shape->extent;
   ptrdiff_t inputs = shape->inputs, outputs = shape->outputs;
   if (d_y.end > end) d_y.end = end; /* a last tile reaches beyond the slab: not its share */
-  const struct tile_source from_x = {x, e.height, e.width, inputs};
-  const struct tile_source from_y = {d_y, e.height, e.width, outputs};
-  const struct tile_grid grid = tile_grid_of(e, begin, end);
-  ptrdiff_t v_stride = BATCH * inputs + STAGGER, g_stride = BATCH * outputs + STAGGER;
-  float *v = scratch, *g = v + FREQUENCIES * v_stride;
-  ptrdiff_t tiles = grid.rows * grid.columns, batches = (tiles + BATCH - 1) / BATCH;
-#pragma omp parallel
-  for (ptrdiff_t job = 0; job < grid.layers * batches; job++) {
-    ptrdiff_t z = begin + job / batches * TILE, batch = job % batches;
-    ptrdiff_t first = batch * tiles / batches, count = (batch + 1) * tiles / batches - first;
-#pragma omp for schedule(dynamic, 2)
-    for (ptrdiff_t t = 0; t < count; t++) {
-      ptrdiff_t row = (first + t) / grid.columns * TILE, column = (first + t) % grid.columns * TILE;
-      for (ptrdiff_t c = 0; c < inputs; c += GROUP)
-        tile_input(&from_x, z - 1, row - 1, column - 1, c, v + t * inputs + c, v_stride);
-      for (ptrdiff_t c = 0; c < outputs; c += GROUP)
-        tile_gradient(&from_y, z, row, column, c, g + t * outputs + c, g_stride);
+  struct slab slab = {.x = {x, e.height, e.width, inputs},
+                      .d_y = {d_y, e.height, e.width, outputs},
+                      .grid = tile_grid_of(e, begin, end)};
+  ptrdiff_t tiles = slab.grid.rows * slab.grid.columns, blocks = (tiles + BLOCK - 1) / BLOCK;
+  ptrdiff_t above = begin / TILE * blocks; /* blocks before this slab */
+  ptrdiff_t shards = shards_of(shape), count = willis_conv3d_avx2_packed_count(shape);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (ptrdiff_t shard = 0; shard < shards; shard++)
+    for (ptrdiff_t n = 0; n < slab.grid.layers * blocks; n++) {
+      ptrdiff_t block = n % blocks;
+      if ((above + n) % shards != shard) continue;
+      add_block(&slab, n / blocks, block * tiles / blocks, (block + 1) * tiles / blocks,
+                sum + shard * count, (float *)scratch + omp_get_thread_num() * block_count(shape));
     }
-#pragma omp for schedule(dynamic, 4)
-    for (ptrdiff_t f = 0; f < FREQUENCIES; f++)
-      accumulate(count, v + f * v_stride, inputs, g + f * g_stride, outputs,
-                 sum + f * inputs * outputs);
-  }
 }
 
-/* Gᵀ along z, y, x for one input and GROUP outputs, in double: sums of whole volumes come in. */
-static void inverse_transform(const float *sum, ptrdiff_t frequency_stride,
+/* The shards added up, then Gᵀ along z, y, x for one input and GROUP outputs; in double, for sums
+ * of whole volumes come in. */
+static void inverse_transform(const float *sum, ptrdiff_t shards, ptrdiff_t frequency_stride,
                               double taps[WILLIS_CONV3D_TAPS][GROUP]) {
   double a[3 * PATCH * PATCH][GROUP] = {{0}}, b[9 * PATCH][GROUP] = {{0}};
+  double total[FREQUENCIES][GROUP] = {{0}};
+  for (ptrdiff_t s = 0; s < shards; s++)
+    for (ptrdiff_t f = 0; f < FREQUENCIES; f++)
+      for (int c = 0; c < GROUP; c++)
+        total[f][c] += (double)sum[(s * FREQUENCIES + f) * frequency_stride + c];
   for (int f = 0; f < PATCH; f++)
     for (int k = 0; k < 3; k++)
-      for (int r = 0; r < PATCH * PATCH; r++) {
-        const float *from = sum + (f * PATCH * PATCH + r) * frequency_stride;
+      for (int r = 0; r < PATCH * PATCH; r++)
         for (int c = 0; c < GROUP; c++)
-          a[k * PATCH * PATCH + r][c] += winograd_g[f][k] * (double)from[c];
-      }
+          a[k * PATCH * PATCH + r][c] += winograd_g[f][k] * total[f * PATCH * PATCH + r][c];
   for (int z = 0; z < 3; z++)
     for (int f = 0; f < PATCH; f++)
       for (int k = 0; k < 3; k++)
@@ -124,7 +169,7 @@ void willis_conv3d_avx2_backward_weight_finish(const struct willis_conv3d_shape 
   for (ptrdiff_t pair = 0; pair < pairs; pair += GROUP) {
     ptrdiff_t i = pair / outputs, o = pair % outputs;
     double taps[WILLIS_CONV3D_TAPS][GROUP];
-    inverse_transform(sum + pair, pairs, taps);
+    inverse_transform(sum + pair, shards_of(shape), pairs, taps);
     for (int c = 0; c < GROUP; c++)
       for (int k = 0; k < WILLIS_CONV3D_TAPS; k++)
         d_weight[((o + c) * inputs + i) * WILLIS_CONV3D_TAPS + k] = (float)taps[k][c];

@@ -51,8 +51,11 @@ static void plan(struct willis_encoder_block *block, struct willis_arena *arena)
 static void plan_scratch(struct willis_encoder_block *block, struct willis_arena *arena) {
   const struct willis_conv3d_shape *shape = &block->shape;
   const ptrdiff_t outputs = shape->outputs, pooled = pooled_voxels(block) * outputs;
-  block->packed =
-      willis_arena_take(arena, willis_conv3d_avx2_packed_count(shape), sizeof *block->packed);
+  /* Weights going forward; in the backward pass also the sums of their gradient, which are more. */
+  block->packed = willis_arena_take(arena,
+                                    block->training ? willis_conv3d_avx2_sum_count(shape)
+                                                    : willis_conv3d_avx2_packed_count(shape),
+                                    sizeof *block->packed);
   block->scratch = willis_arena_take(
       arena, (ptrdiff_t)willis_conv3d_avx2_scratch_bytes(shape, shape->extent.depth), 1);
   ptrdiff_t chunks = block->training ? chunk_count(block) : 1;

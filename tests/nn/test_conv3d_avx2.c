@@ -61,7 +61,7 @@ static struct bed bed_of(const struct willis_conv3d_shape *shape) {
   ptrdiff_t packed = willis_conv3d_avx2_packed_count(shape);
   b.forward = take(packed);
   b.backward = take(packed);
-  b.sum = take(packed);
+  b.sum = take(willis_conv3d_avx2_sum_count(shape));
   b.scratch =
       willis_take((ptrdiff_t)willis_conv3d_avx2_scratch_bytes(shape, shape->extent.depth), 1);
   assert_non_null(b.scratch);
