@@ -9,10 +9,15 @@
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { EDGE_LIMIT = 32767, TEXT_SIZE = 256 };
+
+/* Goes into every file, where its format has a place for remarks. */
+static const char remark[] = "Made by Willis. Research software. Not a medical device.";
 
 /* ---- files ---- */
 
@@ -36,13 +41,38 @@ static cairo_status_t append(void *closure, const unsigned char *data, unsigned 
   return CAIRO_STATUS_SUCCESS;
 }
 
+/* Puts `size` more bytes before what is at `at` now. */
+static cairo_status_t insert(struct bytes *bytes, ptrdiff_t at, const void *data, unsigned size) {
+  ptrdiff_t after = bytes->used - at;
+  cairo_status_t status = append(bytes, data, size); /* makes the room */
+  if (status) return status;
+  memmove(bytes->data + at + size, bytes->data + at, (size_t)after);
+  memcpy(bytes->data + at, data, size);
+  return status;
+}
+
+static void store_big_endian(unsigned char *to, uint32_t value) {
+  for (int i = 0; i < 4; i++) to[i] = (unsigned char)(value >> (24 - 8 * i));
+}
+
 static cairo_surface_t *open_png(struct bytes *bytes, double width, double height) {
   (void)bytes;
   return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
 }
 
+/* The remark is a tEXt chunk (length, type, keyword, text, CRC; PNG 1.2, section 4.2.3) after the
+ * signature (8 bytes) and the header chunk (25). */
 static cairo_status_t close_png(cairo_surface_t *surface, struct bytes *bytes) {
-  return cairo_surface_write_to_png_stream(surface, append, bytes);
+  static const char type_and_key[] = "tEXtComment";
+  enum { BEFORE = 4, TEXT = sizeof type_and_key + sizeof remark - 1, HEAD = 33 };
+  cairo_status_t status = cairo_surface_write_to_png_stream(surface, append, bytes);
+  if (status) return status;
+  unsigned char chunk[BEFORE + TEXT + 4];
+  memcpy(chunk + BEFORE, type_and_key, sizeof type_and_key); /* with the zero that ends the key */
+  memcpy(chunk + BEFORE + sizeof type_and_key, remark, sizeof remark - 1);
+  store_big_endian(chunk, TEXT - 4);
+  store_big_endian(chunk + BEFORE + TEXT, (uint32_t)crc32(0, chunk + BEFORE, TEXT));
+  return insert(bytes, HEAD, chunk, sizeof chunk);
 }
 
 static cairo_surface_t *open_svg(struct bytes *bytes, double width, double height) {
@@ -52,14 +82,23 @@ static cairo_surface_t *open_svg(struct bytes *bytes, double width, double heigh
 static cairo_surface_t *open_pdf(struct bytes *bytes, double width, double height) {
   cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(append, bytes, width, height);
   cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, "Willis");
+  cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, remark);
   return surface;
 }
 
 /* Vector surfaces write themselves when they are finished. */
-static cairo_status_t close_vector(cairo_surface_t *surface, struct bytes *bytes) {
+static cairo_status_t close_pdf(cairo_surface_t *surface, struct bytes *bytes) {
   (void)bytes;
   cairo_surface_finish(surface);
   return cairo_surface_status(surface);
+}
+
+/* The remark is a comment at the end, where XML allows one. */
+static cairo_status_t close_svg(cairo_surface_t *surface, struct bytes *bytes) {
+  char comment[sizeof remark + 16];
+  int n = snprintf(comment, sizeof comment, "<!-- %s -->\n", remark);
+  cairo_status_t status = close_pdf(surface, bytes);
+  return status ? status : append(bytes, (const unsigned char *)comment, (unsigned)n);
 }
 
 static const struct format {
@@ -68,8 +107,8 @@ static const struct format {
   cairo_status_t (*close)(cairo_surface_t *surface, struct bytes *bytes);
 } formats[] = {
     {".png", open_png, close_png},
-    {".svg", open_svg, close_vector},
-    {".pdf", open_pdf, close_vector},
+    {".svg", open_svg, close_svg},
+    {".pdf", open_pdf, close_pdf},
 };
 
 static const struct format *find_format(const char *path) {

@@ -1,4 +1,5 @@
 /* Figures: what was put in can be read back, and odd data and odd text draw something. */
+#define _GNU_SOURCE
 #include "base/file.h"
 #include "base/memory.h"
 #include "failing_allocator.h"
@@ -161,6 +162,21 @@ static void the_ending_chooses_the_format(void **state) {
   assert_int_equal(scratch_count(), 3);
 }
 
+/* The status sentence, where a format has a place for it as plain bytes (in a PDF it is packed). */
+static void files_say_what_they_are(void **state) {
+  (void)state;
+  static const char *const names[] = {"t.png", "t.svg"};
+  for (int i = 0; i < 2; i++) {
+    unsigned char *bytes;
+    size_t size;
+    const char *path = scratch_path(names[i]);
+    assert_int_equal(willis_picture_table_write(path, &table, false, NULL), WILLIS_OK);
+    assert_int_equal(willis_file_read(path, 1 << 24, &bytes, &size, NULL), WILLIS_OK);
+    assert_non_null(memmem(bytes, size, "Not a medical device.", 21));
+    willis_release(bytes);
+  }
+}
+
 static void every_allocation_may_fail(void **state) {
   (void)state;
   const char *path = scratch_path("t.png");
@@ -226,10 +242,15 @@ static void a_line_is_drawn_where_its_points_are(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_teardown(f, scratch_empty)
   const struct CMUnitTest tests[] = {
-      TEST(window_is_linear_and_clamped),    TEST(pictures_come_back_as_they_were),
-      TEST(impossible_pictures_are_refused), TEST(a_table_shows_its_pictures_in_order),
-      TEST(the_ending_chooses_the_format),   TEST(every_allocation_may_fail),
-      TEST(charts_draw_whatever_they_get),   TEST(a_line_is_drawn_where_its_points_are),
+      TEST(window_is_linear_and_clamped),
+      TEST(pictures_come_back_as_they_were),
+      TEST(impossible_pictures_are_refused),
+      TEST(a_table_shows_its_pictures_in_order),
+      TEST(the_ending_chooses_the_format),
+      TEST(files_say_what_they_are),
+      TEST(every_allocation_may_fail),
+      TEST(charts_draw_whatever_they_get),
+      TEST(a_line_is_drawn_where_its_points_are),
   };
   return cmocka_run_group_tests(tests, make_four, release_four);
 }
