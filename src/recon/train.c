@@ -86,6 +86,13 @@ static enum willis_status check_options(const struct willis_train_options *o,
   return WILLIS_OK;
 }
 
+/* A mistyped path must not look like anything else that is wrong. */
+static enum willis_status refuse_missing(const char *path, struct willis_error *err) {
+  struct stat st;
+  if (!path || !stat(path, &st)) return WILLIS_OK;
+  return willis_fail(err, WILLIS_IO, "%s: no such checkpoint", path);
+}
+
 static enum willis_status refuse_existing(const char *path, struct willis_error *err) {
   struct stat st;
   if (!path || stat(path, &st)) return WILLIS_OK;
@@ -420,6 +427,7 @@ enum willis_status willis_train(struct willis_subset training, struct willis_sub
                              .validation = validation,
                              .warnings = warnings};
   status = name_stem(run, err);
+  if (!status) status = refuse_missing(files->resume, err);
   bool replace = files->overwrite || resumes_its_own(run);
   if (!status && !replace) status = refuse_existing(files->model, err);
   if (!status && !replace) status = refuse_existing(files->log, err);
