@@ -144,7 +144,7 @@ static void backward_weight(struct bed *b, const struct willis_conv3d_scatter *s
 }
 
 static struct willis_conv3d_scatter scatter_of(const struct bed *b) {
-  return (struct willis_conv3d_scatter){b->level, b->slope, b->d_pooled, b->given_argmax};
+  return (struct willis_conv3d_scatter){b->level, b->slope, b->d_pooled, b->given_argmax, NULL};
 }
 
 static void run_data(struct bed *b) {

@@ -43,6 +43,10 @@ struct willis_conv3d_scatter {
   const float *level, *slope;
   const float *d_pooled;
   const uint8_t *argmax;
+  /* Null, or where the weight gradient leaves d_y of the planes whose share it adds; shaped like a,
+   * and it may be a itself. The data gradient, which reads every voxel three times, then does
+   * better with plain planes of that. */
+  float *dense;
 };
 
 /* Planes [begin, end) of a tensor: data[(((z − begin)·H + y)·W + x)·C + c]. */

@@ -8,8 +8,8 @@
  * Backward, with d the gradient that passed ReLU, n the voxels and x̂ the normalised raw value,
  *   d_beta = Σd,  d_gamma = Σ d·x̂(extreme),
  *   d_raw = scale · (d at the extreme − d_beta/n − x̂·d_gamma/n)
- * is an affine map of raw plus a sparse term. The kernels form it while they read raw (struct
- * willis_conv3d_scatter), so it is never stored. */
+ * is an affine map of raw plus a sparse term. The weight gradient forms it while it reads raw
+ * (struct willis_conv3d_scatter) and leaves it in raw's place for the data gradient. */
 #include "base/cpu.h"
 #include "nn/batch_norm.h"
 #include "nn/conv3d_avx2.h"
@@ -174,7 +174,8 @@ static void backward(struct willis_encoder_block *block, const struct willis_blo
   struct willis_conv3d_scatter scatter = {.level = channel(block, LEVEL),
                                           .slope = channel(block, SLOPE),
                                           .d_pooled = d_y,
-                                          .argmax = block->argmax};
+                                          .argmax = block->argmax,
+                                          .dense = d_x ? block->raw : NULL};
   struct willis_conv3d_planes input = {.data = x, .begin = 0, .end = depth};
   struct willis_conv3d_planes d_raw = {block->raw, 0, depth, &scatter};
   willis_conv3d_avx2_backward_weight_start(shape, block->packed);
@@ -182,6 +183,7 @@ static void backward(struct willis_encoder_block *block, const struct willis_blo
                                          block->scratch);
   willis_conv3d_avx2_backward_weight_finish(shape, block->packed, gradient->weight);
   if (!d_x) return;
+  d_raw.scatter = NULL;
   willis_conv3d_avx2_pack_backward(shape, p->weight, block->packed);
   willis_conv3d_avx2_backward_data(shape, d_raw, block->packed, 0, depth, d_x, block->scratch);
 }

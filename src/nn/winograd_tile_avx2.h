@@ -112,6 +112,17 @@ WINOGRAD_INLINE void tile_input(const struct tile_source *s, ptrdiff_t z, ptrdif
                         PATCH * PATCH * frequency_stride);
 }
 
+/* Keeps a row of scattered pixels, as far as it is inside. */
+WINOGRAD_INLINE void keep_row(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y, ptrdiff_t x,
+                              ptrdiff_t channel, const float *row) {
+  float *to = s->planes.scatter->dense +
+              (((z - s->planes.begin) * s->height + y) * s->width + x) * s->channels + channel;
+  for (int k = 0; k < TILE && x + k < s->width; k++, to += s->channels, row += GROUP) {
+    _mm256_storeu_ps(to, _mm256_load_ps(row));
+    _mm256_storeu_ps(to + 8, _mm256_load_ps(row + 8));
+  }
+}
+
 /* A in three dimensions on the 4×4×4 tile at (z, y, x), laid out as by tile_input(). */
 WINOGRAD_INLINE void tile_gradient(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y,
                                    ptrdiff_t x, ptrdiff_t channel, float *to,
@@ -126,6 +137,7 @@ WINOGRAD_INLINE void tile_gradient(const struct tile_source *s, ptrdiff_t z, ptr
         clear_pixels(lines + j * LINE, PATCH);
         continue;
       }
+      if (s->planes.scatter && s->planes.scatter->dense) keep_row(s, z + i, y + j, x, channel, row);
       for (int k = 0; k < TILE; k++) _mm_prefetch(row + (TILE + k) * stride, _MM_HINT_T0);
       winograd_gradient_pass(row, stride, lines + j * LINE, GROUP);
     }

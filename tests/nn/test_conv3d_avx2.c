@@ -312,10 +312,10 @@ static void scattered_gradients_equal_dense_ones(void **state) {
   }
   compute(&b, 10);
   struct bed fused = bed_of(s);
-  const struct willis_conv3d_scatter all = {level, slope, d_pooled, argmax};
+  struct willis_conv3d_scatter all = {level, slope, d_pooled, argmax, NULL};
   ptrdiff_t skipped = 2 * plane * channels;
   const struct willis_conv3d_scatter upper = {level, slope, d_pooled + skipped / 8,
-                                              argmax + skipped / 8};
+                                              argmax + skipped / 8, NULL};
   struct willis_conv3d_planes d_y = {a, 0, 10, &all}, rest = {a + skipped, 2, 10, &upper};
   struct willis_conv3d_planes x = {b.x, 0, 10, NULL};
   willis_conv3d_avx2_backward_data(s, d_y, b.backward, 0, 4, fused.d_x, b.scratch);
@@ -326,6 +326,14 @@ static void scattered_gradients_equal_dense_ones(void **state) {
   willis_conv3d_avx2_backward_weight_finish(s, fused.sum, fused.d_weight);
   assert_memory_equal(fused.d_x, b.d_x, sizeof(float) * (size_t)b.inputs);
   assert_memory_equal(fused.d_weight, b.d_weight, sizeof(float) * (size_t)b.weights);
+  all.dense = a;
+  willis_conv3d_avx2_backward_weight_start(s, fused.sum);
+  for (ptrdiff_t begin = 0; begin < 10; begin += 4)
+    willis_conv3d_avx2_backward_weight_add(s, x, d_y, begin, begin + 4 < 10 ? begin + 4 : 10,
+                                           fused.sum, b.scratch);
+  willis_conv3d_avx2_backward_weight_finish(s, fused.sum, fused.d_weight);
+  assert_memory_equal(fused.d_weight, b.d_weight, sizeof(float) * (size_t)b.weights);
+  assert_memory_equal(a, b.d_y, sizeof(float) * (size_t)b.outputs);
   willis_release(a);
   willis_release(level);
   willis_release(slope);
