@@ -120,6 +120,29 @@ willis_angiogram_view(const struct willis_angiogram *angiogram, ptrdiff_t frame,
                       const struct willis_pose_override *override, struct willis_view *view,
                       struct willis_error *err);
 
+/* Views out of a file, for images of `columns` × `rows` that are kept elsewhere. A mirrored view is
+ * that of its image with the columns reversed: seen from the source instead of from the detector.
+ */
+struct willis_view_list {
+  ptrdiff_t count;
+  struct willis_view *view;
+  bool *mirrored;
+};
+struct willis_view_file {
+  ptrdiff_t columns, rows;
+  double pixel_spacing_mm; /* at the detector; 0: not known, which the .json does not need */
+};
+/* By content: RTK's ThreeDCircularProjectionGeometry (XML; its frame is taken as IEC 61217 around a
+ * patient on the back, head first, its images as centred on the detector's origin, rows along +v),
+ * the .json of a projection stack, or text of 3×4 matrices, twelve numbers a view, that take
+ * (x, y, z, 1), LPS mm from the isocenter, to (w·column, w·row, w). FORMAT, UNSUPPORTED, GEOMETRY
+ * (impossible or contradictory numbers). The caller releases the list. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_views_read(const char *path,
+                                                               const struct willis_view_file *of,
+                                                               struct willis_view_list *list,
+                                                               struct willis_error *err);
+WILLIS_API void willis_view_list_release(struct willis_view_list *list);
+
 WILLIS_END
 
 #endif

@@ -64,6 +64,7 @@ enum willis_file_kind {
   WILLIS_FILE_MESH,
   WILLIS_FILE_TREE,
   WILLIS_FILE_MODEL,
+  WILLIS_FILE_ANGIOGRAM,
   WILLIS_FILE_UNKNOWN
 };
 WILLIS_API WILLIS_CHECKED enum willis_status willis_file_identify(const char *path,

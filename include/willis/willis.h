@@ -12,6 +12,7 @@
 #include <willis/io.h>
 #include <willis/metrics.h>
 #include <willis/network.h>
+#include <willis/prepare.h>
 #include <willis/progress.h>
 #include <willis/projector.h>
 #include <willis/reconstruct.h>

@@ -3,6 +3,8 @@
 #include "cli/options.h"
 #include "cli/report.h"
 
+#include <string.h>
+
 static void print_value(const json_t *value, FILE *to) {
   size_t i;
   const json_t *item;
@@ -18,6 +20,11 @@ static void print_text(const json_t *object, int indent, FILE *to) {
   json_t *value, *item, *part;
   size_t i;
   json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    if (strcmp(key, "sketch") == 0) {
+      json_array_foreach(value, i, item)
+          fprintf(to, "%*s%s\n", indent + 2, "", json_string_value(item));
+      continue;
+    }
     bool is_list = json_is_array(value) && json_is_object(json_array_get(value, 0));
     fprintf(to, "%*s%s:", indent, "", key);
     if (!is_list) print_value(value, to);
@@ -69,7 +76,8 @@ const struct command cmd_info = {
     .summary = "Say what files hold: sizes, spacing, frame, views, values",
     .details =
         "A FILE is a volume (NIfTI, NRRD, DICOM slice or folder of slices), a projection stack, a "
-        "surface (OBJ, STL, PLY), a vessel tree (SWC) or a model. What it is is told by its "
+        "surface (OBJ, STL, PLY), a vessel tree (SWC), a model or an X-ray angiogram (DICOM), with "
+        "where it was seen from and what of that is missing. What it is is told by its "
         "content. Places are in the frame LPS, in mm.\n\n"
         "Nothing about a patient is printed. With --json, one file gives an object and several "
         "give a list; a file that cannot be read gives an error line and exit code 1, and the "

@@ -75,21 +75,6 @@ static enum willis_status borrow(const struct call *call, struct willis_projecti
   return status;
 }
 
-/* "a.nii.gz" → "a.json": the file that comes with the image. */
-static int check_text_beside(const struct call *call) {
-  static const char *const ending[] = {".nii.gz", ".nii"};
-  size_t length = strlen(call->output);
-  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
-    size_t n = strlen(ending[i]);
-    if (length <= n || strcmp(call->output + length - n, ending[i]) != 0) continue;
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%.*s.json", (int)(length - n), call->output);
-    return check_output(call, path);
-  }
-  return print_usage_error(call->command, "-o: '%s': expected a .nii.gz (a .json comes with it)",
-                           call->output);
-}
-
 static int report(const struct call *call, const struct willis_projections *stack) {
   const char *mode = stack->mode == WILLIS_PROJECTION_MAX ? "max" : "sum";
   if (call->json) {
@@ -129,7 +114,7 @@ static int run(const struct call *call) {
   } else if (willis_views_arc(count, o[ARC].real, angle_deg, &err)) {
     return print_usage_error(call->command, "--arc: %s", err.message);
   }
-  int code = check_text_beside(call);
+  int code = check_stack_output(call);
   if (code) return code;
 
   struct willis_volume volume = {0};

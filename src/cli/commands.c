@@ -7,6 +7,7 @@
   X(voxelize) \
   X(resample) \
   X(segment) \
+  X(prepare) \
   X(project) \
   X(backproject) \
   X(hull) \

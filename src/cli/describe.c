@@ -217,6 +217,7 @@ static const struct {
     [WILLIS_FILE_MESH] = {"surface", describe_mesh},
     [WILLIS_FILE_TREE] = {"vessel tree", describe_tree},
     [WILLIS_FILE_MODEL] = {"model", describe_model},
+    [WILLIS_FILE_ANGIOGRAM] = {"angiogram", describe_angiogram},
 };
 
 enum willis_status describe_file(const struct call *call, const char *path, json_t *out,

@@ -11,4 +11,8 @@
 WILLIS_CHECKED enum willis_status describe_file(const struct call *call, const char *path,
                                                 json_t *out, struct willis_error *err);
 
+/* The same for an X-ray angiogram that is known to be one. */
+WILLIS_CHECKED enum willis_status describe_angiogram(const struct call *call, const char *path,
+                                                     json_t *out, struct willis_error *err);
+
 #endif

@@ -1,6 +1,7 @@
 /* Reading what several commands read. */
 #include "cli/inputs.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -107,4 +108,18 @@ enum willis_status make_on_grid(const struct call *call, const struct option_val
   else
     willis_volume_release(&cube);
   return status;
+}
+
+int check_stack_output(const struct call *call) {
+  static const char *const ending[] = {".nii.gz", ".nii"};
+  size_t length = strlen(call->output);
+  for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+    size_t n = strlen(ending[i]);
+    if (length <= n || strcmp(call->output + length - n, ending[i]) != 0) continue;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s.json", (int)(length - n), call->output);
+    return check_output(call, path);
+  }
+  return print_usage_error(call->command, "-o: '%s': expected a .nii.gz (a .json comes with it)",
+                           call->output);
 }

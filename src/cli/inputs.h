@@ -50,4 +50,8 @@ WILLIS_CHECKED enum willis_status make_on_grid(const struct call *call,
                                                make_volume_from *make, struct willis_volume *volume,
                                                struct willis_error *err);
 
+/* For commands whose -o is a projection stack: 0 if the text that comes with the image, "a.json"
+ * for "a.nii.gz", may be written too; else an exit code after an error line. */
+int check_stack_output(const struct call *call);
+
 #endif

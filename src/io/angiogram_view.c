@@ -99,12 +99,15 @@ enum willis_status willis_angiogram_view(const struct willis_angiogram *a, ptrdi
   *view = (struct willis_view){.kind = WILLIS_VIEW_CONE,
                                .principal_column = 0.5 * (double)(a->columns - 1),
                                .principal_row = 0.5 * (double)(a->rows - 1)};
-  const char *lost = a->is_dynamic && a->increments == WILLIS_INCREMENTS_NONE && frame > 0
+  const char *lost = a->kind == WILLIS_ANGIOGRAM_CAPTURE
+                         ? "is missing, for a Secondary Capture has no geometry"
+                     : a->is_dynamic && a->increments == WILLIS_INCREMENTS_NONE && frame > 0
                          ? "is that of the first frame only, for the C-arm moves"
                          : NULL;
-  const char *no_spacing = override->from_field_of_view
-                               ? "is missing, and so is a field of view that fits the matrix"
-                               : NULL;
+  const char *no_spacing =
+      override->from_field_of_view ? "is missing, and so is a field of view that fits the matrix"
+      : isnan(field_spacing(a))    ? NULL
+                                   : "is missing (--spacing-from-field-of-view derives it)";
   const double spacing = or_nan(override->pixel_spacing_mm), least = 1e-3, most = 1e5;
   const struct {
     struct wanted wanted;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "io/angiogram.h"
 #include "io/bytes.h"
 #include "io/dicom.h"
 #include "io/io.h"
@@ -48,6 +49,7 @@ static enum willis_file_kind identify_bytes(const char *path, const unsigned cha
     enum willis_file_kind kind;
   } row[] = {
       {willis_nrrd_recognize(bytes, size), "NRRD", WILLIS_FILE_VOLUME},
+      {willis_angiogram_recognize(bytes, size), "DICOM", WILLIS_FILE_ANGIOGRAM},
       {willis_dicom_recognize(bytes, size), "DICOM", WILLIS_FILE_VOLUME},
       {is_model(bytes, size), "safetensors", WILLIS_FILE_MODEL},
       {willis_swc_recognize(bytes, size), "SWC", WILLIS_FILE_TREE},
