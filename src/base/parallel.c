@@ -18,7 +18,7 @@ void willis_parallel_for(ptrdiff_t count, ptrdiff_t chunk,
                          void (*body)(ptrdiff_t begin, ptrdiff_t end, void *context),
                          void *context) {
   ptrdiff_t chunks = (count + chunk - 1) / chunk;
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (chunks > 1)
   for (ptrdiff_t c = 0; c < chunks; c++) {
     ptrdiff_t begin = c * chunk, end = begin + chunk < count ? begin + chunk : count;
     body(begin, end, context);
@@ -32,7 +32,7 @@ void willis_parallel_sum(ptrdiff_t count, ptrdiff_t chunk, int sums,
     chunk = (count + MOST_CHUNKS - 1) / MOST_CHUNKS;
   ptrdiff_t chunks = count > 0 ? (count + chunk - 1) / chunk : 0;
   double partial[MOST_CHUNKS][WILLIS_PARALLEL_SUMS];
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (chunks > 1)
   for (ptrdiff_t c = 0; c < chunks; c++) {
     ptrdiff_t begin = c * chunk, end = begin + chunk < count ? begin + chunk : count;
     for (int s = 0; s < sums; s++) partial[c][s] = 0;
