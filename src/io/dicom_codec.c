@@ -95,9 +95,8 @@ enum willis_status willis_dicom_frame_decode(const char *syntax,
                        "and JPEG 2000");
   if (known[row].codec == CODEC_JPEG_2000)
     return willis_jpeg2000_decode(format, bytes, size, value, err);
-  if (known[row].codec == CODEC_JPEG) {
-    enum willis_status status = check_jpeg(format, bytes, size, &precision, err);
-    if (status) return status;
-  }
+  if (known[row].codec == CODEC_RLE) return willis_rle_decode(format, bytes, size, value, err);
+  enum willis_status status = check_jpeg(format, bytes, size, &precision, err);
+  if (status) return status;
   return willis_dicom_dcmtk_decode(syntax, format, precision > 8, bytes, size, value, err);
 }

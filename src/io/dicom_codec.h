@@ -37,6 +37,11 @@ WILLIS_CHECKED enum willis_status willis_jpeg2000_decode(const struct willis_dic
                                                          unsigned short *value,
                                                          struct willis_error *err);
 
+WILLIS_CHECKED enum willis_status willis_rle_decode(const struct willis_dicom_format *format,
+                                                    const unsigned char *bytes, size_t size,
+                                                    unsigned short *value,
+                                                    struct willis_error *err);
+
 WILLIS_END
 
 #endif
