@@ -43,7 +43,10 @@ static void test_a_terminal_gets_a_bar_that_goes_away(void **state) {
   (void)state;
   int master, slave;
   char shown[4096];
-  assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+  if (openpty(&master, &slave, NULL, NULL, NULL)) {
+    print_message("skipped: this system has no pseudo-terminals (/dev/pts)\n");
+    skip();
+  }
   assert_true(work(slave, master, false, shown, sizeof shown) > 0);
   assert_non_null(strstr(shown, "project  [#"));
   assert_non_null(strstr(shown, " %  "));
