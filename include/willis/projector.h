@@ -1,13 +1,23 @@
 /* Operators between volumes and projection stacks (M4, M5).
  *
- * Volumes are cubic, isotropic, along LPS (n³ voxels); anything else is GEOMETRY. Views may be of
- * any direction, detector size, pixel spacing and principal point; those that turn about z with the
- * volume's own slices as rows (willis_view_parallel) are fast. Cone beams are UNSUPPORTED so far.
- * The cube turns with the view, as scipy.ndimage.rotate(reshape=False) turns it: a ray has n
+ * Views may be of any direction, detector size, pixel spacing and principal point, and of both
+ * kinds in one stack.
+ *
+ * Parallel beams want volumes that are cubic, isotropic, along LPS (n³ voxels); anything else is
+ * GEOMETRY. Those that turn about z with the volume's own slices as rows (willis_view_parallel) are
+ * fast. The cube turns with the view, as scipy.ndimage.rotate(reshape=False) turns it: a ray has n
  * samples, one voxel apart, about the volume's centre, and what lies deeper or nearer does not
  * count; a view does not see a voxel whose centre falls outside the detector's pixel centres or
- * outside those n samples. Every result is the same to the last bit for any number of threads; with
- * and without AVX2 it is the same within float32 rounding. Values are expected to be finite. */
+ * outside those n samples.
+ *
+ * Cone beams take any grid, of less than 2^31 voxels, that lies before their sources. A ray is
+ * sampled where it crosses the planes of voxels across its steepest axis, bilinearly (Joseph, IEEE
+ * TMI 1982); its line integral is the samples' sum times the mm between two of them. Outside the
+ * grid counts as 0, for MAX as the volume's minimum. A view does not see a voxel whose shadow falls
+ * outside the detector's pixel centres.
+ *
+ * Every result is the same to the last bit for any number of threads; with and without AVX2 it is
+ * the same within float32 rounding. Values are expected to be finite. */
 #ifndef WILLIS_PROJECTOR_H
 #define WILLIS_PROJECTOR_H
 
@@ -15,9 +25,9 @@
 
 WILLIS_BEGIN
 
-/* Projects a cubic LPS volume into every view of `stack` (views and sizes set by the caller, pixels
- * overwritten) by `stack->mode`. Rotation with linear interpolation; outside counts as the volume's
- * minimum for MAX and as 0 for SUM. */
+/* Projects a volume into every view of `stack` (views and sizes set by the caller, pixels
+ * overwritten) by `stack->mode`. Outside counts as the volume's minimum for MAX and as 0 for SUM.
+ */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_project(const struct willis_volume *volume,
                                                             struct willis_projections *stack,
                                                             struct willis_error *err);
@@ -26,8 +36,7 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_project_adjoint(const struct willis_projections *stack, struct willis_volume *volume,
                        struct willis_error *err);
 /* The paper's back-projection onto volume->grid (M5), not normalised: every voxel sums the linearly
- * interpolated images at its detector coordinates, nothing where it lies outside the rotated cube.
- */
+ * interpolated images at its detector coordinates, nothing where a view does not see it. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_backproject(const struct willis_projections *stack, struct willis_volume *volume,
                    struct willis_error *err);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "xray/operators.h"
+#include "xray/rays.h"
 
 enum willis_status willis_backproject_slab(const struct willis_projections *stack,
                                            const ptrdiff_t *view, ptrdiff_t view_count,
@@ -11,9 +12,9 @@ enum willis_status willis_backproject_slab(const struct willis_projections *stac
   struct willis_view_set set;
   enum willis_status status = willis_view_set_init(&set, stack, view, view_count, grid, err);
   if (status) return status;
-  if (begin < 0 || begin >= end || end > set.planar.n)
+  if (begin < 0 || begin >= end || end > grid->size[2])
     status = willis_fail(err, WILLIS_INVALID_ARGUMENT, "slices %td to %td of a volume of %td",
-                         begin, end, set.planar.n);
+                         begin, end, grid->size[2]);
   struct willis_slab slab = {begin, end, voxels};
   if (!status) status = willis_gather_views(&set, stack, WILLIS_GATHER_SUM, &slab, err);
   willis_view_set_release(&set);
@@ -40,6 +41,7 @@ enum willis_status willis_backproject_adjoint(const struct willis_volume *volume
     willis_oblique_gather_adjoint(set.map + i, volume->voxels, set.planar.n,
                                   stack->pixels + set.image[i] * image, stack->columns,
                                   stack->rows);
+  if (!status && set.cone) willis_rays_gather_adjoint(set.cone, volume->voxels, stack->pixels);
   willis_view_set_release(&set);
   return status;
 }

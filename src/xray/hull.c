@@ -8,10 +8,9 @@ enum willis_status willis_hull(const struct willis_projections *stack, struct wi
   struct willis_view_set set;
   enum willis_status status = willis_view_set_init(&set, stack, NULL, 0, &volume->grid, err);
   if (status) return status;
-  ptrdiff_t n = set.planar.n;
-  struct willis_slab all = {0, n, volume->voxels};
+  struct willis_slab all = {0, volume->grid.size[2], volume->voxels};
   status = willis_gather_views(&set, stack, WILLIS_GATHER_LEAST, &all, err);
-  ptrdiff_t count = status ? 0 : n * n * n;
+  ptrdiff_t count = status ? 0 : set.voxels;
   float unseen = willis_gather_start(WILLIS_GATHER_LEAST);
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < count; i++)

@@ -5,6 +5,8 @@
 
 #include "xray/view_map.h"
 
+struct willis_rays;
+
 /* The planar views of a stack against one n³ volume. Images have `columns` columns and n rows. */
 struct willis_planar {
   ptrdiff_t n, columns, view_count;
@@ -13,23 +15,32 @@ struct willis_planar {
 };
 
 struct willis_view_set {
-  struct willis_view_map *map; /* planar ones first, otherwise in the order asked for */
+  struct willis_view_map
+      *map; /* parallel views: planar ones first, otherwise in the order asked for */
   ptrdiff_t *image;
-  ptrdiff_t count;
+  ptrdiff_t count; /* parallel views */
   struct willis_planar planar;
+  struct willis_rays *cone; /* the others; null for none */
+  ptrdiff_t slice, voxels;  /* how many the grid has in a slice, and in all */
 };
 
 /* Checks stack, grid and `count` view numbers (null: all views of the stack) and maps the views.
- * GEOMETRY, INVALID_ARGUMENT, UNSUPPORTED (cone beams), OUT_OF_MEMORY. */
+ * A stack with parallel views needs a cubic grid along LPS. GEOMETRY, INVALID_ARGUMENT,
+ * UNSUPPORTED (too large), OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_view_set_init(struct willis_view_set *set,
                                                        const struct willis_projections *stack,
                                                        const ptrdiff_t *view, ptrdiff_t count,
                                                        const struct willis_grid *grid,
                                                        struct willis_error *err);
+/* UNSUPPORTED when an edge is longer than the kernels' tables can hold. */
+WILLIS_CHECKED enum willis_status
+willis_operators_check_size(const struct willis_projections *stack, const struct willis_grid *grid,
+                            struct willis_error *err);
 void willis_view_set_release(struct willis_view_set *set);
 
-/* What one voxel makes of the images. A voxel that no view sees keeps the start value. */
-enum willis_gather { WILLIS_GATHER_SUM, WILLIS_GATHER_LEAST };
+/* What one voxel makes of the images. A voxel that no view sees keeps the start value. CLOSER is a
+ * sum with weights (source to isocenter / depth)², for bundles of rays only. */
+enum willis_gather { WILLIS_GATHER_SUM, WILLIS_GATHER_LEAST, WILLIS_GATHER_CLOSER };
 float willis_gather_start(enum willis_gather how);
 
 /* The slices [begin,end) of a volume; `voxels` is the first of slice `begin`. */

@@ -2,7 +2,9 @@
 #include <willis/projector.h>
 
 #include "xray/operators.h"
+#include "xray/rays.h"
 
+/* Only the parallel kernels count in voxels; rays count in mm. */
 static void scale(float *value, ptrdiff_t count, double factor) {
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < count; i++) value[i] = (float)(value[i] * factor);
@@ -24,8 +26,11 @@ enum willis_status willis_project(const struct willis_volume *volume,
   for (ptrdiff_t i = set.planar.view_count; i < set.count && !status; i++)
     willis_oblique_project(set.map + i, volume->voxels, n, stack->mode, background,
                            stack->pixels + set.image[i] * image, stack->columns, stack->rows);
-  if (!status && stack->mode == WILLIS_PROJECTION_SUM)
+  if (!status && set.count && stack->mode == WILLIS_PROJECTION_SUM)
     scale(stack->pixels, image * stack->view_count, volume->grid.spacing_mm[0]);
+  if (!status && set.cone) status = willis_rays_skip(set.cone, volume->voxels, background, err);
+  if (!status && set.cone)
+    willis_rays_project(set.cone, 0, 1, volume->voxels, stack->mode, background, stack->pixels);
   willis_view_set_release(&set);
   return status;
 }
@@ -38,14 +43,16 @@ enum willis_status willis_project_adjoint(const struct willis_projections *stack
   if (status) return status;
   ptrdiff_t n = set.planar.n, image = stack->columns * stack->rows;
 #pragma omp parallel for schedule(static)
-  for (ptrdiff_t i = 0; i < n * n * n; i++) volume->voxels[i] = 0;
+  for (ptrdiff_t i = 0; i < set.voxels; i++) volume->voxels[i] = 0;
   if (set.planar.view_count)
     status =
         willis_planar_kernels()->project_adjoint(&set.planar, stack->pixels, volume->voxels, err);
   for (ptrdiff_t i = set.planar.view_count; i < set.count && !status; i++)
     willis_oblique_project_adjoint(set.map + i, stack->pixels + set.image[i] * image,
                                    stack->columns, stack->rows, volume->voxels, n);
-  if (!status) scale(volume->voxels, n * n * n, volume->grid.spacing_mm[0]);
+  if (!status && set.count) scale(volume->voxels, set.voxels, volume->grid.spacing_mm[0]);
+  if (!status && set.cone)
+    status = willis_rays_adjoint_volume(set.cone, stack->pixels, volume->voxels, err);
   willis_view_set_release(&set);
   return status;
 }
