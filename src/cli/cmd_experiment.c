@@ -65,6 +65,8 @@ static int run(const struct call *call) {
   if (strcmp(call->argument[0], "table1"))
     return print_usage_error(call->command, "there is no experiment '%s'; there is: table1",
                              call->argument[0]);
+  if (!strcmp(call->output, "-"))
+    return print_usage_error(call->command, "-o: results need a folder");
   if (!o[DATA].given) return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
   options.view_count = parse_number_list(o[VIEWS].text, view, WILLIS_EXPERIMENT_VIEWS);
   for (int i = 0; i < options.view_count; i++) {

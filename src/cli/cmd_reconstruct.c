@@ -62,8 +62,8 @@ static enum willis_status read_stack(const struct call *call, struct result *r,
   if (status) return status;
   if (kind != WILLIS_FILE_PROJECTIONS) {
     snprintf(err->message, sizeof err->message,
-             "%s: %s: expected a projection stack (.nii.gz with its .json); DICOM angiograms are "
-             "not supported yet",
+             "%s: %s: expected a projection stack (.nii.gz with its .json); `willis prepare` "
+             "makes one of DICOM angiograms",
              call->argument[0], format ? format : "unknown content");
     return err->status = WILLIS_UNSUPPORTED;
   }

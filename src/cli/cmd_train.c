@@ -1,92 +1,12 @@
 /* willis train: patients → a network for each view count. */
 #include "cli/report.h"
+#include "cli/train_options.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { MOST_VIEW_COUNTS = 16, PATH_SIZE = 4096 };
 static const double minute_s = 60;
-
-enum {
-  DATA,
-  VIEWS,
-  SIZE,
-  EPOCHS,
-  FIRST,
-  TEST_LAST,
-  VALIDATE,
-  NETWORK,
-  ALPHA,
-  GAMMA,
-  LR,
-  SCHEDULE,
-  OUTPUT_BIAS,
-  THRESHOLD,
-  PRECISION,
-  ARC,
-  MODE,
-  TISSUE,
-  MAX_MEMORY,
-  MAX_STEPS,
-  BUDGET,
-  PATIENCE,
-  VALIDATE_EVERY,
-  CHECKPOINT_EVERY,
-  RESUME,
-  LOG,
-  DATA_NAME
-};
-static const struct option_row rows[] = {
-    [DATA] = {"data", 0, OPTION_TEXT, "FOLDER|LIST.txt", NULL,
-              "The patients: shapes or volumes of a folder, in byte order, or of a list", 0, 0},
-    [VIEWS] = {"views", 0, OPTION_TEXT, "N[,N…]", "10",
-               "Views of each patient; with several, one model each, MODEL-N.safetensors", 0, 0},
-    [SIZE] = {"size", 0, OPTION_INTEGER, "N", "128", "Voxels along each edge, a multiple of 8", 8,
-              4096},
-    [EPOCHS] = {"epochs", 0, OPTION_INTEGER, "E", "100", "Times that every patient is seen", 1,
-                1e9},
-    [FIRST] = {"first", 0, OPTION_INTEGER, "N", NULL, "Use the first N patients only", 1, 1e9},
-    [TEST_LAST] = {"test-last", 0, OPTION_INTEGER, "N", "0",
-                   "Leave out the last N of them: they are for testing", 0, 1e9},
-    [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
-                  "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
-    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae", "dae", "Architecture", 0, 0},
-    [ALPHA] = {"alpha", 0, OPTION_REAL, "X", "0.5", "Focal loss: weight of vessel voxels", 0, 1},
-    [GAMMA] = {"gamma", 0, OPTION_REAL, "X", "0.2",
-               "Focal loss: how much less well classified voxels count", 0, 10},
-    [LR] = {"lr", 0, OPTION_REAL, "X", "1e-3", "Learning rate of Adam", 0, 1},
-    [SCHEDULE] = {"lr-schedule", 0, OPTION_CHOICE, "constant|cosine", "constant",
-                  "Learning rate over the epochs", 0, 0},
-    [OUTPUT_BIAS] = {"output-bias", 0, OPTION_REAL, "X", NULL,
-                     "Start of the last bias (-3: little vessel); without: PyTorch's", -100, 100},
-    [THRESHOLD] = {"threshold", 0, OPTION_REAL, "T", NULL,
-                   "Stored in the model; without: the best of --validate, else 0.5", 0, 1},
-    [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32", "f32",
-                   "Storage of activations (f16 is not supported yet)", 0, 0},
-    [ARC] = {"arc", 0, OPTION_REAL, "DEG", "90", "Degrees from the first view to the last", 0, 360},
-    [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum", "max", "Projections: maximum, or line integral",
-              0, 0},
-    [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
-    [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
-                    "Refuse if more is needed; patients are kept in memory if they fit", 0, 0},
-    [MAX_STEPS] = {"max-steps", 0, OPTION_INTEGER, "N", "0",
-                   "Stop after N steps in all; 0: at the last epoch", 0, 1e15},
-    [BUDGET] = {"budget", 0, OPTION_REAL, "MIN", "0",
-                "Stop at the end of the epoch that passes so many minutes; 0: never", 0, 1e6},
-    [PATIENCE] = {"patience", 0, OPTION_INTEGER, "E", "0",
-                  "Stop after E epochs without a better score; 0: never", 0, 1e9},
-    [VALIDATE_EVERY] = {"validate-every", 0, OPTION_INTEGER, "E", "5", "Epochs between validations",
-                        1, 1e9},
-    [CHECKPOINT_EVERY] = {"checkpoint-every", 0, OPTION_REAL, "MIN", "10",
-                          "Minutes between checkpoints; 0: at the end", 0, 1e6},
-    [RESUME] = {"resume", 0, OPTION_TEXT, "CKPT", NULL,
-                "Go on from a checkpoint, with the same options", 0, 0},
-    [LOG] = {"log", 0, OPTION_TEXT, "LOG.csv", NULL, "Loss and validation scores of every epoch", 0,
-             0},
-    [DATA_NAME] = {"data-name", 0, OPTION_TEXT, "NAME", NULL,
-                   "What the model says it was trained on; without: the folder's name", 0, 0},
-    {0},
-};
 
 /* One call's worth of training: what the options say, and the patients. */
 struct session {
@@ -110,24 +30,6 @@ static bool announce(const struct willis_train_plan *plan, void *context) {
           plan->last_step, plan->seconds_per_step, ceil(plan->seconds / minute_s),
           (double)plan->bytes / (1 << 20));
   return true;
-}
-
-static void read_options(struct session *s) {
-  const struct option_value *o = s->call->option;
-  s->options = willis_train_defaults();
-  s->options.alpha = o[ALPHA].real;
-  s->options.gamma = o[GAMMA].real;
-  s->options.learning_rate = o[LR].real;
-  s->options.output_bias = o[OUTPUT_BIAS].given ? o[OUTPUT_BIAS].real : NAN;
-  s->options.schedule = (enum willis_schedule)o[SCHEDULE].integer;
-  s->options.epochs = (ptrdiff_t)o[EPOCHS].integer;
-  s->options.max_steps = (ptrdiff_t)o[MAX_STEPS].integer;
-  s->options.budget_s = o[BUDGET].real * minute_s;
-  s->options.patience = (ptrdiff_t)o[PATIENCE].integer;
-  s->options.validate_every = (ptrdiff_t)o[VALIDATE_EVERY].integer;
-  s->options.threshold = o[THRESHOLD].given ? o[THRESHOLD].real : NAN;
-  s->options.seed = s->call->seed;
-  s->options.checkpoint_every_s = o[CHECKPOINT_EVERY].real * minute_s;
 }
 
 static int read_views(struct session *s) {
@@ -249,9 +151,11 @@ static int run(const struct call *call) {
   struct session s = {.call = call};
   if (!call->option[DATA].given)
     return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
+  if (!strcmp(call->output, "-"))
+    return print_usage_error(call->command, "a model cannot go to stdout: name a file");
   int code = read_views(&s);
   if (code) return code;
-  read_options(&s);
+  s.options = read_train_options(call);
   char path[PATH_SIZE];
   for (int i = 0; i < s.models && !code; i++) {
     model_path(&s, i, path);
@@ -281,6 +185,6 @@ const struct command cmd_train = {
         "The defaults of --alpha, --gamma and --lr are the paper's. When vessels are few voxels, "
         "--alpha 0.95 --gamma 1 --output-bias -3 learn faster.",
     .needs_output = true,
-    .rows = rows,
+    .rows = train_rows,
     .run = run,
 };

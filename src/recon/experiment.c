@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "io/text.h"
 #include "recon/dataset.h"
 
 #include <errno.h>
@@ -229,6 +230,7 @@ enum willis_status willis_experiment_table1(const struct willis_experiment_optio
   e->progress = progress;
   e->warnings = warnings;
   double start = now();
+  locale_t before = willis_locale_enter();
   status = make_folders(e, err);
   if (!status) status = load(e, err);
   if (!status) digest_experiment(e);
@@ -242,5 +244,6 @@ enum willis_status willis_experiment_table1(const struct willis_experiment_optio
   }
   if (!status) status = willis_experiment_figures(e, options->view_count, err);
   release(e);
+  willis_locale_leave(before);
   return status;
 }

@@ -133,11 +133,12 @@ static void add_verdict(struct willis_out *t, const struct willis_experiment *e,
 
 static void add_settings(struct willis_out *t, const struct willis_experiment *e, int rows) {
   const struct willis_experiment_options *o = e->options;
-  willis_out_print(t,
-                   "## How the setting was chosen\n\nEach candidate was trained for %td epochs on "
-                   "%td of the %td training patients; the number is its best mean IoU (%%) on the "
-                   "other %td. ",
-                   o->trial_epochs, e->train - o->validate, e->train, o->validate);
+  willis_out_print(
+      t,
+      "## How the setting was chosen\n\nEach candidate was trained for %td epoch(s) on "
+      "%td of the %td training patients; the number is its best mean IoU (%%) on the "
+      "other %td. ",
+      o->trial_epochs, e->train - o->validate, e->train, o->validate);
   willis_out_print(t,
                    "The chosen one was then trained on the same %td patients, its epoch "
                    "and threshold chosen on the same %td. The paper's setting was trained on all "

@@ -1,6 +1,7 @@
 /* Which model fits which angiograms: metadata read strictly, and models looked up by name. */
 #define _GNU_SOURCE
 #include "base/error.h"
+#include "io/text.h"
 
 #include <willis/reconstruct.h>
 
@@ -24,7 +25,9 @@ static enum willis_status number(const struct willis_network *network, const cha
   const char *text = willis_network_metadata(network, key);
   if (!text) return willis_fail(err, WILLIS_FORMAT, "the model's metadata have no '%s'", key);
   char *end;
+  locale_t before = willis_locale_enter();
   *value = strtod(text, &end);
+  willis_locale_leave(before);
   if (end == text || *end || !(*value >= least && *value <= most))
     return willis_fail(err, WILLIS_FORMAT,
                        "the model's metadata: %s '%.40s': expected a number from %g to %g", key,

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "io/text.h"
 #include "recon/dataset.h"
 #include "recon/sweep.h"
 
@@ -421,6 +422,7 @@ enum willis_status willis_train(struct willis_subset training, struct willis_sub
   if (status) return status;
   struct willis_run *run = willis_take_zeroed(1, sizeof *run);
   if (!run) return willis_fail_memory(err, "training", 1, sizeof *run);
+  locale_t before = willis_locale_enter();
   *run = (struct willis_run){.options = options,
                              .files = files,
                              .training = training,
@@ -443,5 +445,6 @@ enum willis_status willis_train(struct willis_subset training, struct willis_sub
   if (!status) status = finish(run, result, err);
   tear_down(run);
   willis_release(run);
+  willis_locale_leave(before);
   return status;
 }

@@ -1,0 +1,77 @@
+/* The option table of willis train, and how it becomes the library's options. */
+#include "cli/train_options.h"
+
+#include <math.h>
+
+static const double minute_s = 60;
+
+const struct option_row train_rows[] = {
+    [DATA] = {"data", 0, OPTION_TEXT, "FOLDER|LIST.txt", NULL,
+              "The patients: shapes or volumes of a folder, in byte order, or of a list", 0, 0},
+    [VIEWS] = {"views", 0, OPTION_TEXT, "N[,N…]", "10",
+               "Views of each patient; with several, one model each, MODEL-N.safetensors", 0, 0},
+    [SIZE] = {"size", 0, OPTION_INTEGER, "N", "128", "Voxels along each edge, a multiple of 8", 8,
+              4096},
+    [EPOCHS] = {"epochs", 0, OPTION_INTEGER, "E", "100", "Times that every patient is seen", 1,
+                1e9},
+    [FIRST] = {"first", 0, OPTION_INTEGER, "N", NULL, "Use the first N patients only", 1, 1e9},
+    [TEST_LAST] = {"test-last", 0, OPTION_INTEGER, "N", "0",
+                   "Leave out the last N of them: they are for testing", 0, 1e9},
+    [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
+                  "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
+    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae", "dae", "Architecture", 0, 0},
+    [ALPHA] = {"alpha", 0, OPTION_REAL, "X", "0.5", "Focal loss: weight of vessel voxels", 0, 1},
+    [GAMMA] = {"gamma", 0, OPTION_REAL, "X", "0.2",
+               "Focal loss: how much less well classified voxels count", 0, 10},
+    [LR] = {"lr", 0, OPTION_REAL, "X", "1e-3", "Learning rate of Adam", 0, 1},
+    [SCHEDULE] = {"lr-schedule", 0, OPTION_CHOICE, "constant|cosine", "constant",
+                  "Learning rate over the epochs", 0, 0},
+    [OUTPUT_BIAS] = {"output-bias", 0, OPTION_REAL, "X", NULL,
+                     "Start of the last bias (-3: little vessel); without: PyTorch's", -100, 100},
+    [THRESHOLD] = {"threshold", 0, OPTION_REAL, "T", NULL,
+                   "Stored in the model; without: the best of --validate, else 0.5", 0, 1},
+    [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32", "f32",
+                   "Storage of activations (f16 is not supported yet)", 0, 0},
+    [ARC] = {"arc", 0, OPTION_REAL, "DEG", "90", "Degrees from the first view to the last", 0, 360},
+    [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum", "max", "Projections: maximum, or line integral",
+              0, 0},
+    [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
+    [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
+                    "Refuse if more is needed; patients are kept in memory if they fit", 0, 0},
+    [MAX_STEPS] = {"max-steps", 0, OPTION_INTEGER, "N", "0",
+                   "Stop after N steps in all; 0: at the last epoch", 0, 1e15},
+    [BUDGET] = {"budget", 0, OPTION_REAL, "MIN", "0",
+                "Stop at the end of the epoch that passes so many minutes; 0: never", 0, 1e6},
+    [PATIENCE] = {"patience", 0, OPTION_INTEGER, "E", "0",
+                  "Stop after E epochs without a better score; 0: never", 0, 1e9},
+    [VALIDATE_EVERY] = {"validate-every", 0, OPTION_INTEGER, "E", "5", "Epochs between validations",
+                        1, 1e9},
+    [CHECKPOINT_EVERY] = {"checkpoint-every", 0, OPTION_REAL, "MIN", "10",
+                          "Minutes between checkpoints; 0: at the end", 0, 1e6},
+    [RESUME] = {"resume", 0, OPTION_TEXT, "CKPT", NULL,
+                "Go on from a checkpoint, with the same options", 0, 0},
+    [LOG] = {"log", 0, OPTION_TEXT, "LOG.csv", NULL, "Loss and validation scores of every epoch", 0,
+             0},
+    [DATA_NAME] = {"data-name", 0, OPTION_TEXT, "NAME", NULL,
+                   "What the model says it was trained on; without: the folder's name", 0, 0},
+    {0},
+};
+
+struct willis_train_options read_train_options(const struct call *call) {
+  const struct option_value *o = call->option;
+  struct willis_train_options options = willis_train_defaults();
+  options.alpha = o[ALPHA].real;
+  options.gamma = o[GAMMA].real;
+  options.learning_rate = o[LR].real;
+  options.output_bias = o[OUTPUT_BIAS].given ? o[OUTPUT_BIAS].real : NAN;
+  options.schedule = (enum willis_schedule)o[SCHEDULE].integer;
+  options.epochs = (ptrdiff_t)o[EPOCHS].integer;
+  options.max_steps = (ptrdiff_t)o[MAX_STEPS].integer;
+  options.budget_s = o[BUDGET].real * minute_s;
+  options.patience = (ptrdiff_t)o[PATIENCE].integer;
+  options.validate_every = (ptrdiff_t)o[VALIDATE_EVERY].integer;
+  options.threshold = o[THRESHOLD].given ? o[THRESHOLD].real : NAN;
+  options.seed = call->seed;
+  options.checkpoint_every_s = o[CHECKPOINT_EVERY].real * minute_s;
+  return options;
+}

@@ -1,0 +1,19 @@
+/* The options of willis train. */
+#ifndef WILLIS_CLI_TRAIN_OPTIONS_H
+#define WILLIS_CLI_TRAIN_OPTIONS_H
+
+#include "cli/options.h"
+
+/* clang-format off */
+enum {
+  DATA, VIEWS, SIZE, EPOCHS, FIRST, TEST_LAST, VALIDATE, NETWORK, ALPHA, GAMMA, LR, SCHEDULE,
+  OUTPUT_BIAS, THRESHOLD, PRECISION, ARC, MODE, TISSUE, MAX_MEMORY, MAX_STEPS, BUDGET, PATIENCE,
+  VALIDATE_EVERY, CHECKPOINT_EVERY, RESUME, LOG, DATA_NAME
+};
+/* clang-format on */
+
+extern const struct option_row train_rows[];
+/* What they say about how to train; `trained_on` stays null. */
+struct willis_train_options read_train_options(const struct call *call);
+
+#endif
