@@ -8,6 +8,7 @@
 static void print_value(const json_t *value, FILE *to) {
   size_t i;
   const json_t *item;
+  if (json_is_null(value)) fputs(" ?", to);
   if (json_is_string(value)) fprintf(to, " %s", json_string_value(value));
   if (json_is_boolean(value)) fputs(json_is_true(value) ? " yes" : " no", to);
   if (json_is_number(value)) fprintf(to, " %.9g", json_number_value(value));
@@ -21,8 +22,10 @@ static void print_text(const json_t *object, int indent, FILE *to) {
   size_t i;
   json_object_foreach((json_t *)(uintptr_t)object, key, value) {
     if (strcmp(key, "sketch") == 0) {
-      json_array_foreach(value, i, item)
-          fprintf(to, "%*s%s\n", indent + 2, "", json_string_value(item));
+      json_array_foreach(value, i, item) {
+        const char *line = json_string_value(item);
+        fprintf(to, "%*s%s\n", *line ? indent + 2 : 0, "", line);
+      }
       continue;
     }
     bool is_list = json_is_array(value) && json_is_object(json_array_get(value, 0));
