@@ -164,7 +164,8 @@ struct change {
 enum { MOST_ROWS = 40 };
 
 /* Four frames of 4 × 3 pixels of 8 bits: value 10·frame + pixel. */
-static struct made make_run(const struct change *change, int changes) {
+static struct made make_run_with(const struct change *change, int changes,
+                                 const struct made *more) {
   static const struct change usual[] = {
       {0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.12.1"},
       {0x00100010, "PN", "Secret^Name"},
@@ -216,9 +217,31 @@ static struct made make_run(const struct change *change, int changes) {
     else
       put_text(&made, row.tag, row.vr, row.text);
   }
+  if (more) {
+    memcpy(made.bytes + made.size, more->bytes, more->size);
+    made.size += more->size;
+  }
   for (int i = 0; i < 48; i++) pixels[i] = (unsigned char)(10 * (i / 12) + i % 12);
   put(&made, 0x7FE00010, "OW", pixels, sizeof pixels);
   return made;
+}
+
+static struct made make_run(const struct change *change, int changes) {
+  return make_run_with(change, changes, NULL);
+}
+
+/* A sequence of one item for each of `inside`. */
+static void put_sequence(struct made *made, uint32_t tag, const struct made *inside, int items) {
+  static struct made all;
+  all.size = 0;
+  for (int i = 0; i < items; i++) {
+    put_number(&all, 0xFFFE, 2);
+    put_number(&all, 0xE000, 2);
+    put_number(&all, inside[i].size, 4);
+    memcpy(all.bytes + all.size, inside[i].bytes, inside[i].size);
+    all.size += inside[i].size;
+  }
+  put(made, tag, "SQ", all.bytes, all.size);
 }
 
 static enum willis_status open_run(const struct made *made, struct willis_angiogram *a,
@@ -413,12 +436,115 @@ static void test_shutters(void **state) {
   }
 }
 
+/* ---- sequences ---- */
+
+static void test_masks(void **state) {
+  (void)state;
+  static struct made item[2], more;
+  struct willis_angiogram a;
+  memset(item, 0, sizeof item);
+  more.size = 0;
+  const unsigned char shift[8] = {0, 0, 0, 0x3F, 0, 0, 0x80, 0xBE}; /* 0.5, −0.25 */
+  put_text(&item[0], 0x00286101, "CS", "AVG_SUB");
+  put_shorts(&item[0], 0x00286102, (const int[]){3, 4}, 2);
+  put_shorts(&item[0], 0x00286110, (const int[]){1, 2}, 2);
+  put_shorts(&item[0], 0x00286112, (const int[]){1}, 1);
+  put(&item[0], 0x00286114, "FL", shift, 8);
+  put_text(&item[1], 0x00286101, "CS", "TID");
+  put(&item[1], 0x00286120, "SS", "", 0);
+  put_sequence(&more, 0x00286100, item, 2);
+  struct made made = make_run_with(NULL, 0, &more);
+  assert_ok(open_run(&made, &a, NULL, &err));
+  assert_int_equal(a.subtraction_count, 2);
+  const struct willis_subtraction *s = a.subtraction;
+  assert_true(s[0].kind == WILLIS_SUBTRACTION_AVERAGE && s[0].range_count == 1);
+  assert_true(s[0].range[0] == 2 && s[0].range[1] == 3 && s[0].mask_count == 2);
+  assert_true(s[0].mask[0] == 0 && s[0].mask[1] == 1 && s[0].averaging == 1);
+  assert_true(s[0].shift_rows == 0.5 && s[0].shift_columns == -0.25);
+  assert_true(s[1].kind == WILLIS_SUBTRACTION_INTERVAL && s[1].interval == 1);
+  willis_angiogram_close(&a);
+
+  static const struct {
+    int tag, value[2], count;
+    const char *operation, *part;
+  } bad[] = {
+      {0x6110, {0}, 1, "AVG_SUB", "names frame 0, expected 1 to 4"},
+      {0x6110, {5}, 1, "AVG_SUB", "names frame 5"},
+      {0x6102, {1, 2}, 2, "AVG_SUB", "MaskFrameNumbers (0028,6110) is missing"},
+      {0x6102, {3, 2}, 2, "TID", "expected pairs of a first and a last frame"},
+      {0x6102, {3}, 1, "TID", "expected pairs"},
+      {0x6112, {9}, 1, "TID", "averaging 9"},
+      {0x6110, {1}, 1, "REV_TID", "ApplicableFrameRange (0028,6102) is missing"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    item[0].size = more.size = 0;
+    put_text(&item[0], 0x00286101, "CS", bad[i].operation);
+    put_shorts(&item[0], 0x00280000 | (uint32_t)bad[i].tag, bad[i].value, bad[i].count);
+    put_sequence(&more, 0x00286100, item, 1);
+    made = make_run_with(NULL, 0, &more);
+    assert_status(open_run(&made, &a, NULL, &err), WILLIS_FORMAT, bad[i].part);
+  }
+}
+
+/* Enhanced XA: angles of each frame, distances and pixels shared by all. */
+static void test_enhanced(void **state) {
+  (void)state;
+  static const char *const primary[] = {"-20", "0", "20", "40"};
+  static const struct change enhanced[] = {
+      {0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.12.1.1"},
+      {0x00181110, "DS", NULL},
+      {0x00181111, "DS", NULL},
+      {0x00181164, "DS", NULL},
+      {0x00181510, "DS", NULL},
+      {0x00181511, "DS", NULL},
+  };
+  static struct made frame[4], shared, inner, more;
+  const unsigned char far[8] = {0, 0, 0, 0, 0, 0x40, 0x8F, 0x40};  /* 1000 */
+  const unsigned char near[8] = {0, 0, 0, 0, 0, 0xE0, 0x85, 0x40}; /* 700 */
+  memset(frame, 0, sizeof frame);
+  shared.size = inner.size = more.size = 0;
+  for (int f = 0; f < 4; f++) {
+    inner.size = 0;
+    put_text(&inner, 0x00181510, "DS", primary[f]);
+    put_text(&inner, 0x00181511, "DS", "5");
+    put_sequence(&frame[f], 0x00189405, &inner, 1);
+  }
+  inner.size = 0;
+  put(&inner, 0x00181110, "FD", far, 8);
+  put(&inner, 0x00189402, "FD", near, 8);
+  put_sequence(&shared, 0x00189476, &inner, 1);
+  inner.size = 0;
+  put_text(&inner, 0x00181164, "DS", "0.4\\0.3");
+  put_sequence(&shared, 0x00289443, &inner, 1);
+  put_sequence(&more, 0x52009229, &shared, 1);
+  put_sequence(&more, 0x52009230, frame, 4);
+  struct willis_angiogram a;
+  struct willis_view view;
+  struct made made = make_run_with(enhanced, 6, &more);
+  assert_ok(open_run(&made, &a, NULL, &err));
+  assert_true(a.kind == WILLIS_ANGIOGRAM_ENHANCED_XA && a.is_dynamic);
+  for (int f = 0; f < 4; f++) {
+    assert_ok(willis_angiogram_view(&a, f, &none, &view, &err));
+    assert_true(view.primary_angle_deg == atoi(primary[f]) && view.secondary_angle_deg == 5);
+    assert_true(view.source_to_detector_mm == 1000 && view.source_to_isocenter_mm == 700);
+    assert_true(view.row_spacing_mm == 0.4 && view.column_spacing_mm == 0.3);
+  }
+  willis_angiogram_close(&a);
+  more.size = 0;
+  put_sequence(&more, 0x52009230, frame, 3);
+  made = make_run_with(enhanced, 6, &more);
+  assert_status(open_run(&made, &a, NULL, &err), WILLIS_FORMAT,
+                "has 3 items, expected one for "
+                "each of 4 frames");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_syntax), cmocka_unit_test(test_any_bytes),
       cmocka_unit_test(test_bad_geometry), cmocka_unit_test(test_what_the_user_says),
       cmocka_unit_test(test_increments),   cmocka_unit_test(test_refused_files),
       cmocka_unit_test(test_values),       cmocka_unit_test(test_shutters),
+      cmocka_unit_test(test_masks),        cmocka_unit_test(test_enhanced),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
