@@ -2,6 +2,8 @@
 // line of DCMTK's log gets through.
 #include "io/dicom_slice.h"
 
+#include "io/dicom_codec.h"
+
 extern "C" {
 #include "base/error.h"
 }
@@ -12,7 +14,9 @@ extern "C" {
 #include <dcmtk/dcmdata/dcdeftag.h>
 #include <dcmtk/dcmdata/dcfilefo.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmdata/dcpixel.h>
+#include <dcmtk/dcmdata/dcpixseq.h>
+#include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 
@@ -20,6 +24,7 @@ extern "C" {
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <vector>
 
 namespace {
 
@@ -27,7 +32,6 @@ void prepare_dcmtk() {
   static std::once_flag once;
   std::call_once(once, [] {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
-    DcmRLEDecoderRegistration::registerCodecs();
     DJDecoderRegistration::registerCodecs();
     DJLSDecoderRegistration::registerCodecs();
   });
@@ -160,8 +164,43 @@ float convert(Uint32 bits, const pixel_format &format) {
   return static_cast<float>(format.slope * static_cast<double>(value) + format.intercept);
 }
 
+// RLE by ourselves: DCMTK reads beyond a stream that is cut.
+enum willis_status read_rle(reader &r, const willis_dicom_slice *slice, float *pixels) {
+  pixel_format format;
+  DcmElement *element = nullptr;
+  DcmPixelSequence *fragments = nullptr;
+  const DcmRepresentationParameter *parameter = nullptr;
+  E_TransferSyntax syntax = EXS_Unknown;
+  enum willis_status status = read_pixel_format(r, &format);
+  if (status) return status;
+  if (format.allocated > 16)
+    return r.fail(WILLIS_UNSUPPORTED, ALLOCATED, format.allocated, "8 or 16 in RLE");
+  if (r.data->findAndGetElement(PIXELS.tag, element).good())
+    if (auto data = dynamic_cast<DcmPixelData *>(element)) {
+      data->getOriginalRepresentationKey(syntax, parameter);
+      data->getEncapsulatedRepresentation(syntax, parameter, fragments);
+    }
+  if (!fragments) return r.fail(WILLIS_FORMAT, PIXELS, "compressed pixels");
+  std::vector<unsigned char> bytes;
+  for (unsigned long i = 1; i < fragments->card(); i++) {
+    DcmPixelItem *item = nullptr;
+    Uint8 *part = nullptr;
+    if (fragments->getItem(item, i).good() && item->getUint8Array(part).good() && part)
+      bytes.insert(bytes.end(), part, part + item->getLength());
+  }
+  const willis_dicom_format shape = {slice->columns, slice->rows,
+                                     static_cast<int>(format.allocated),
+                                     static_cast<int>(format.stored), format.is_signed};
+  const auto count = static_cast<size_t>(slice->rows * slice->columns);
+  std::vector<unsigned short> value(count);
+  status = willis_rle_decode(&shape, bytes.data(), bytes.size(), value.data(), r.err);
+  for (size_t i = 0; i < count && !status; i++) pixels[i] = convert(value[i], format);
+  return status;
+}
+
 enum willis_status read_pixels(reader &r, const willis_dicom_slice *slice, float *pixels) {
-  // JPEG, JPEG-LS and RLE become plain values; DCMTK has nothing for JPEG 2000.
+  if (r.data->getOriginalXfer() == EXS_RLELossless) return read_rle(r, slice, pixels);
+  // JPEG and JPEG-LS become plain values; DCMTK has nothing for JPEG 2000.
   if (r.data->chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad() ||
       !r.data->canWriteXfer(EXS_LittleEndianExplicit))
     return r.fail(WILLIS_UNSUPPORTED, PIXELS,
