@@ -197,8 +197,7 @@ static void threads_do_not_matter(void **state) {
     struct willis_train_files files = {.model = model[m], .overwrite = true};
     willis_threads_set(threads);
     assert_int_equal(
-        willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, NULL),
-        WILLIS_OK);
+        willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, NULL), WILLIS_OK);
     if (m) same_bytes(model[0], model[1]);
   }
   willis_threads_set(0);
