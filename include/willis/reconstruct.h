@@ -48,8 +48,8 @@ willis_reconstruct_bytes(const struct willis_network *network, const struct will
                          size_t *bytes, struct willis_error *err);
 /* Back-projects, normalises, infers. Edges that are no multiple of 8 are padded with zeros for the
  * network and cropped, which is a warning, as is a voxel edge count far from the model's. The
- * caller releases `probability`. MISMATCH, OUT_OF_MEMORY (also for max_memory), UNSUPPORTED (cone
- * beams), CANCELLED. */
+ * caller releases `probability`. MISMATCH, OUT_OF_MEMORY (also for max_memory), CANCELLED.
+ * Views are of either kind; the grid lies in patient mm. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_reconstruct(const struct willis_projections *stack, const struct willis_network *network,
                    const struct willis_reconstruct_options *options,
