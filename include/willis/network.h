@@ -82,6 +82,31 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_inference_bytes(const struct willis_network *network, const ptrdiff_t size[3], size_t *bytes,
                        struct willis_error *err);
 
+/* The same from a stream of planes to a stream of planes, where neither x nor y nor any activation
+ * exists whole: the same bits in a small part of the memory. Planes are slices z of `size`, and
+ * come and go once, in order; `height` ≥ 1 of them are asked for at a time (the last may be fewer),
+ * and more need more memory. Both functions are called from the calling thread; what they return
+ * but OK ends the inference and is its result. The sink sees planes only until it returns. */
+struct willis_plane_source {
+  enum willis_status (*read)(ptrdiff_t begin, ptrdiff_t end, float *planes, void *context,
+                             struct willis_error *err);
+  void *context;
+};
+struct willis_plane_sink {
+  enum willis_status (*write)(ptrdiff_t begin, ptrdiff_t end, const float *planes, void *context,
+                              struct willis_error *err);
+  void *context;
+};
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_network_infer_slabs(const struct willis_network *network, const ptrdiff_t size[3],
+                           ptrdiff_t height, const struct willis_plane_source *source,
+                           enum willis_network_output output, const struct willis_plane_sink *sink,
+                           struct willis_error *err);
+/* Exactly what willis_network_infer_slabs() allocates. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_inference_slabs_bytes(const struct willis_network *network, const ptrdiff_t size[3],
+                             ptrdiff_t height, size_t *bytes, struct willis_error *err);
+
 /* Binary focal loss on logits (M8), mean over `count` voxels:
  *   α_t · (1 − p_t)^γ · BCE,   α_t = α where target is 1 and 1 − α where it is 0. */
 WILLIS_API double willis_focal_loss(ptrdiff_t count, const float *logit, const float *target,

@@ -26,6 +26,16 @@ struct willis_batch_statistics {
   const double *mean, *variance;
 };
 
+/* Where slabs of planes [begin, end) of a padded volume come from and go to; in order, from plane 0
+ * on. `write` may use the logits' memory. What they return but OK ends the inference. */
+struct willis_slab_feed {
+  enum willis_status (*read)(ptrdiff_t begin, ptrdiff_t end, float *x, void *context,
+                             struct willis_error *err);
+  enum willis_status (*write)(ptrdiff_t begin, ptrdiff_t end, float *logit, void *context,
+                              struct willis_error *err);
+  void *context;
+};
+
 struct willis_architecture {
   const char *name;
   const struct willis_layer *layer;
@@ -42,6 +52,13 @@ struct willis_architecture {
   void (*backward)(void *plan, const struct willis_block_parameters *p, const float *x,
                    float *d_logit, const struct willis_block_parameters *gradient);
   struct willis_batch_statistics (*statistics)(const void *plan, int layer);
+  /* The same inference from planes to planes, with running statistics: the same bits in little
+   * memory. x is read `height` planes at a time. The plan is a struct of slabs_bytes(). */
+  size_t (*slabs_bytes)(void);
+  void (*plan_slabs)(void *plan, struct willis_extent extent, ptrdiff_t height,
+                     struct willis_arena *arena);
+  enum willis_status (*infer_slabs)(void *plan, const struct willis_block_parameters *p,
+                                    const struct willis_slab_feed *feed, struct willis_error *err);
 };
 
 #endif

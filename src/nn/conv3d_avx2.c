@@ -351,6 +351,11 @@ void willis_conv3d_avx2_backward_data(const struct willis_conv3d_shape *shape,
   run(&pass, scratch);
 }
 
+size_t willis_conv3d_avx2_infer_scratch_bytes(const struct willis_conv3d_shape *shape) {
+  ptrdiff_t count = willis_parallel_threads() * block_count(shape->inputs, shape->outputs);
+  return sizeof(float) * (size_t)count;
+}
+
 size_t willis_conv3d_avx2_scratch_bytes(const struct willis_conv3d_shape *shape, ptrdiff_t planes) {
   struct tile_grid grid = tile_grid_of(shape->extent, 0, planes);
   ptrdiff_t threads = willis_parallel_threads(), outputs = shape->outputs;

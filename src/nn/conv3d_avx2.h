@@ -23,6 +23,8 @@ bool willis_conv3d_avx2_fits(const struct willis_conv3d_shape *shape);
 /* Enough for any function of this header on slabs of at most `planes` planes, with
  * willis_parallel_threads() threads. */
 size_t willis_conv3d_avx2_scratch_bytes(const struct willis_conv3d_shape *shape, ptrdiff_t planes);
+/* Enough for willis_conv3d_avx2_forward() without sums, on slabs of any height. */
+size_t willis_conv3d_avx2_infer_scratch_bytes(const struct willis_conv3d_shape *shape);
 
 /* Weights in the transformed domain, willis_conv3d_avx2_packed_count() floats, for forward or for
  * the data gradient; packed once, used for any number of slabs. */

@@ -5,7 +5,7 @@
 #include "nn/decoder.h"
 #include "nn/encoder_block.h"
 
-enum { ENCODERS = 3, LAYERS = ENCODERS + WILLIS_DECODER_BLOCKS };
+enum { ENCODERS = WILLIS_DAE_ENCODERS, LAYERS = ENCODERS + WILLIS_DECODER_BLOCKS };
 
 static const struct willis_layer layers[LAYERS] = {
     {"enc1", WILLIS_LAYER_CONV3D, 1, 32, true},
@@ -93,4 +93,7 @@ const struct willis_architecture willis_dae = {
     .forward = dae_forward,
     .backward = dae_backward,
     .statistics = dae_statistics,
+    .slabs_bytes = willis_dae_slabs_bytes,
+    .plan_slabs = willis_dae_plan_slabs,
+    .infer_slabs = willis_dae_infer_slabs,
 };

@@ -74,6 +74,45 @@ static void plain_backward(struct willis_encoder_block *block,
   if (d_x) willis_conv3d_backward_data(&block->shape, d_raw, p->weight, d_x);
 }
 
+/* Slabs: the convolution of all planes that are given, as if they were a volume, is right in those
+ * that have their neighbours, and only these are used. */
+enum { NEIGHBOURS = 2 };
+
+static void plain_plan_slabs(struct willis_encoder_block *block, ptrdiff_t planes,
+                             struct willis_arena *arena) {
+  struct willis_encoder_block part = *block;
+  ptrdiff_t most = 2 * planes + NEIGHBOURS;
+  if (most < part.shape.extent.depth) part.shape.extent.depth = most;
+  plain_plan(&part, arena);
+  plain_plan_scratch(&part, arena);
+  part.shape = block->shape;
+  *block = part;
+}
+
+static void plain_start_slabs(struct willis_encoder_block *block,
+                              const struct willis_block_parameters *p) {
+  for (int c = 0; c < block->shape.outputs; c++) {
+    block->mean[c] = p->running_mean[c];
+    block->variance[c] = p->running_variance[c];
+  }
+}
+
+static void plain_slab(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                       struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *y) {
+  const int inputs = block->shape.inputs, outputs = block->shape.outputs;
+  const struct willis_extent e = block->shape.extent;
+  ptrdiff_t first = begin > 0 ? 2 * begin - 1 : 0;
+  ptrdiff_t last = 2 * end < e.depth ? 2 * end + 1 : e.depth;
+  struct willis_encoder_block part = *block;
+  part.shape.extent.depth = last - first;
+  willis_conv3d_forward(&part.shape, x.data + (first - x.begin) * e.height * e.width * inputs,
+                        p->weight, p->bias, part.raw);
+  plain_activate(&part, p);
+  willis_max_pool_forward((struct willis_extent){2 * (end - begin), e.height, e.width}, outputs,
+                          part.activation + (2 * begin - first) * e.height * e.width * outputs, y,
+                          part.argmax);
+}
+
 const struct willis_encoder_block_variant willis_encoder_block_plain = {
     .name = "plain",
     .fits = plain_fits,
@@ -81,6 +120,9 @@ const struct willis_encoder_block_variant willis_encoder_block_plain = {
     .plan_scratch = plain_plan_scratch,
     .forward = plain_forward,
     .backward = plain_backward,
+    .plan_slabs = plain_plan_slabs,
+    .start_slabs = plain_start_slabs,
+    .slab = plain_slab,
 };
 
 /* Best first; the plain one fits everything. */
@@ -92,13 +134,18 @@ static const struct willis_encoder_block_variant *const variants[] = {
     &willis_encoder_block_plain,
 };
 
-void willis_encoder_block_plan(struct willis_encoder_block *block,
-                               const struct willis_conv3d_shape *shape, bool training,
-                               struct willis_arena *arena) {
+static void choose(struct willis_encoder_block *block, const struct willis_conv3d_shape *shape,
+                   bool training) {
   *block = (struct willis_encoder_block){.shape = *shape, .training = training};
   const struct willis_encoder_block_variant *const *v = variants;
   while ((willis_cpu_features() & (*v)->features) != (*v)->features || !(*v)->fits(shape)) v++;
   block->variant = *v;
+}
+
+void willis_encoder_block_plan(struct willis_encoder_block *block,
+                               const struct willis_conv3d_shape *shape, bool training,
+                               struct willis_arena *arena) {
+  choose(block, shape, training);
   block->variant->plan(block, arena);
 }
 
@@ -118,4 +165,22 @@ void willis_encoder_block_backward(struct willis_encoder_block *block,
                                    const float *y, float *d_y,
                                    const struct willis_block_parameters *gradient, float *d_x) {
   block->variant->backward(block, p, x, y, d_y, gradient, d_x);
+}
+
+void willis_encoder_block_plan_slabs(struct willis_encoder_block *block,
+                                     const struct willis_conv3d_shape *shape, ptrdiff_t planes,
+                                     struct willis_arena *arena) {
+  choose(block, shape, false);
+  block->variant->plan_slabs(block, planes, arena);
+}
+
+void willis_encoder_block_start_slabs(struct willis_encoder_block *block,
+                                      const struct willis_block_parameters *p) {
+  block->variant->start_slabs(block, p);
+}
+
+void willis_encoder_block_slab(struct willis_encoder_block *block,
+                               const struct willis_block_parameters *p, struct willis_planes x,
+                               ptrdiff_t begin, ptrdiff_t end, float *y) {
+  block->variant->slab(block, p, x, begin, end, y);
 }

@@ -2,7 +2,10 @@
  *
  * x: [D][H][W][inputs] with even edges, y: [D/2][H/2][W/2][outputs]. Variants compute the same with
  * less work or memory; willis_encoder_block_plan() takes the first of the table that this processor
- * and the shape allow. Same bits for any number of threads. */
+ * and the shape allow. Same bits for any number of threads.
+ *
+ * Inference also works on slabs, planes [begin, end) of y at a time, with begin even: the planes
+ * come out with the same bits as from the whole volume. */
 #ifndef WILLIS_NN_ENCODER_BLOCK_H
 #define WILLIS_NN_ENCODER_BLOCK_H
 
@@ -14,6 +17,12 @@
 #include <stdint.h>
 
 struct willis_encoder_block;
+
+/* Planes [begin, end) along z of a tensor, from `data` on. */
+struct willis_planes {
+  const float *data;
+  ptrdiff_t begin, end;
+};
 
 /* One way to compute it. Methods get only blocks that the same variant planned. */
 struct willis_encoder_block_variant {
@@ -29,6 +38,12 @@ struct willis_encoder_block_variant {
   void (*backward)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
                    const float *x, const float *y, float *d_y,
                    const struct willis_block_parameters *gradient, float *d_x);
+  /* The functions of the same names below. */
+  void (*plan_slabs)(struct willis_encoder_block *block, ptrdiff_t planes,
+                     struct willis_arena *arena);
+  void (*start_slabs)(struct willis_encoder_block *block, const struct willis_block_parameters *p);
+  void (*slab)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+               struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *y);
 };
 
 struct willis_encoder_block {
@@ -66,6 +81,19 @@ void willis_encoder_block_backward(struct willis_encoder_block *block,
                                    const struct willis_block_parameters *p, const float *x,
                                    const float *y, float *d_y,
                                    const struct willis_block_parameters *gradient, float *d_x);
+
+/* In place of plan and plan_scratch: what inference on at most `planes` planes of y at a time
+ * takes. */
+void willis_encoder_block_plan_slabs(struct willis_encoder_block *block,
+                                     const struct willis_conv3d_shape *shape, ptrdiff_t planes,
+                                     struct willis_arena *arena);
+/* Once, before the slabs. */
+void willis_encoder_block_start_slabs(struct willis_encoder_block *block,
+                                      const struct willis_block_parameters *p);
+/* y: planes [begin, end). x holds those of planes [2·begin − 1, 2·end + 1) that the volume has. */
+void willis_encoder_block_slab(struct willis_encoder_block *block,
+                               const struct willis_block_parameters *p, struct willis_planes x,
+                               ptrdiff_t begin, ptrdiff_t end, float *y);
 
 /* The variants, for tests. */
 extern const struct willis_encoder_block_variant willis_encoder_block_plain;

@@ -85,6 +85,27 @@ static void affine_map(struct willis_encoder_block *block,
   }
 }
 
+static void running_statistics(struct willis_encoder_block *block,
+                               const struct willis_block_parameters *p) {
+  for (int c = 0; c < block->shape.outputs; c++) {
+    block->mean[c] = p->running_mean[c];
+    block->variance[c] = p->running_variance[c];
+  }
+}
+
+/* y = relu(scale·extreme + shift) for pooled voxels; y may be extreme. */
+static void activate(const struct willis_encoder_block *block, ptrdiff_t voxels,
+                     const float *extreme, float *y) {
+  const int outputs = block->shape.outputs;
+  const float *scale = channel(block, SCALE), *shift = channel(block, SHIFT);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t v = 0; v < voxels; v++)
+    for (int c = 0; c < outputs; c++) {
+      float value = scale[c] * extreme[v * outputs + c] + shift[c];
+      y[v * outputs + c] = value <= 0 ? 0 : value;
+    }
+}
+
 static void forward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
                     const float *x, float *y) {
   const struct willis_conv3d_shape *shape = &block->shape;
@@ -104,18 +125,39 @@ static void forward(struct willis_encoder_block *block, const struct willis_bloc
   if (block->training)
     batch_statistics(block, p->bias, sum, square);
   else
-    for (int c = 0; c < outputs; c++) {
-      block->mean[c] = p->running_mean[c];
-      block->variance[c] = p->running_variance[c];
-    }
+    running_statistics(block, p);
   affine_map(block, p);
-  const float *scale = channel(block, SCALE), *shift = channel(block, SHIFT);
-#pragma omp parallel for schedule(static)
-  for (ptrdiff_t v = 0; v < pooled_voxels(block); v++)
-    for (int c = 0; c < outputs; c++) {
-      float value = scale[c] * block->extreme[v * outputs + c] + shift[c];
-      y[v * outputs + c] = value <= 0 ? 0 : value;
-    }
+  activate(block, pooled_voxels(block), block->extreme, y);
+}
+
+static void plan_slabs(struct willis_encoder_block *block, ptrdiff_t planes,
+                       struct willis_arena *arena) {
+  const struct willis_conv3d_shape *shape = &block->shape;
+  const struct willis_extent half = willis_extent_half(shape->extent);
+  const ptrdiff_t pooled = planes * half.height * half.width * shape->outputs;
+  plan(block, arena);
+  block->packed =
+      willis_arena_take(arena, willis_conv3d_avx2_packed_count(shape), sizeof *block->packed);
+  block->scratch =
+      willis_arena_take(arena, (ptrdiff_t)willis_conv3d_avx2_infer_scratch_bytes(shape), 1);
+  block->argmax = willis_arena_take(arena, pooled, sizeof *block->argmax);
+}
+
+static void start_slabs(struct willis_encoder_block *block,
+                        const struct willis_block_parameters *p) {
+  running_statistics(block, p);
+  affine_map(block, p);
+  willis_conv3d_avx2_pack_forward(&block->shape, p->weight, block->packed);
+}
+
+static void slab(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                 struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *y) {
+  const struct willis_extent half = willis_extent_half(block->shape.extent);
+  struct willis_conv3d_pooled pooled = {.sign = p->gamma, .extreme = y, .argmax = block->argmax};
+  struct willis_conv3d_planes planes = {.data = x.data, .begin = x.begin, .end = x.end};
+  willis_conv3d_avx2_forward(&block->shape, planes, block->packed, p->bias, 2 * begin, 2 * end,
+                             NULL, &pooled, block->scratch);
+  activate(block, (end - begin) * half.height * half.width, y, y);
 }
 
 /* Over pooled voxels [begin, end): d ← 0 where ReLU was shut; sum[c] = Σd, product[c] = Σ
@@ -196,4 +238,7 @@ const struct willis_encoder_block_variant willis_encoder_block_avx2 = {
     .plan_scratch = plan_scratch,
     .forward = forward,
     .backward = backward,
+    .plan_slabs = plan_slabs,
+    .start_slabs = start_slabs,
+    .slab = slab,
 };

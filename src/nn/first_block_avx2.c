@@ -74,8 +74,8 @@ static void plan_scratch(struct willis_encoder_block *block, struct willis_arena
 
 /* The rows of x around window row (z, y), zero beyond the volume: line 4·j + i is row 2y + i − 1 of
  * slab 2z + j − 1, its value 0 at BORDER. Returns this thread's lines. */
-static float *load_lines(const struct willis_encoder_block *block, const float *x, ptrdiff_t z,
-                         ptrdiff_t y) {
+static float *load_lines(const struct willis_encoder_block *block, struct willis_planes x,
+                         ptrdiff_t z, ptrdiff_t y) {
   const struct willis_extent e = block->shape.extent;
   const ptrdiff_t stride = line_stride(block);
   float *lines = block->activation + omp_get_thread_num() * LINES * stride;
@@ -83,8 +83,9 @@ static float *load_lines(const struct willis_encoder_block *block, const float *
     float *line = lines + l * stride;
     ptrdiff_t slab = 2 * z + l / 4 - 1, row = 2 * y + l % 4 - 1;
     memset(line, 0, (size_t)stride * sizeof *line);
-    if (slab >= 0 && slab < e.depth && row >= 0 && row < e.height)
-      memcpy(line + BORDER, x + (slab * e.height + row) * e.width, (size_t)e.width * sizeof *line);
+    if (slab >= x.begin && slab < x.end && row >= 0 && row < e.height)
+      memcpy(line + BORDER, x.data + ((slab - x.begin) * e.height + row) * e.width,
+             (size_t)e.width * sizeof *line);
   }
   return lines;
 }
@@ -180,21 +181,22 @@ static void pack(struct willis_encoder_block *block, const struct willis_block_p
   }
 }
 
-static void forward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
-                    const float *x, float *y) {
+static void running_statistics(struct willis_encoder_block *block,
+                               const struct willis_block_parameters *p) {
+  for (int c = 0; c < block->shape.outputs; c++) {
+    block->mean[c] = p->running_mean[c];
+    block->variance[c] = p->running_variance[c];
+  }
+}
+
+/* y: planes [begin, end). */
+static void pool_planes(struct willis_encoder_block *block, struct willis_planes x, ptrdiff_t begin,
+                        ptrdiff_t end, float *y) {
   const struct willis_extent half = willis_extent_half(block->shape.extent);
   const int outputs = block->shape.outputs;
-  if (block->training)
-    statistics(block, p, x);
-  else
-    for (int c = 0; c < outputs; c++) {
-      block->mean[c] = p->running_mean[c];
-      block->variance[c] = p->running_variance[c];
-    }
-  pack(block, p);
 #pragma omp parallel for schedule(dynamic, 4)
-  for (ptrdiff_t row = 0; row < half.depth * half.height; row++) {
-    const float *lines = load_lines(block, x, row / half.height, row % half.height);
+  for (ptrdiff_t row = 0; row < (end - begin) * half.height; row++) {
+    const float *lines = load_lines(block, x, begin + row / half.height, row % half.height);
     for (ptrdiff_t v = 0; v < half.width; v += RUN / 2)
       for (int c = 0; c < outputs; c += GROUP) {
         ptrdiff_t at = (row * half.width + v) * outputs + c;
@@ -202,6 +204,39 @@ static void forward(struct willis_encoder_block *block, const struct willis_bloc
                  block->channels + c, outputs, y + at, block->argmax ? block->argmax + at : NULL);
       }
   }
+}
+
+static struct willis_planes whole(const struct willis_encoder_block *block, const float *x) {
+  return (struct willis_planes){x, 0, block->shape.extent.depth};
+}
+
+static void forward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                    const float *x, float *y) {
+  if (block->training)
+    statistics(block, p, x);
+  else
+    running_statistics(block, p);
+  pack(block, p);
+  pool_planes(block, whole(block, x), 0, block->shape.extent.depth / 2, y);
+}
+
+static void plan_slabs(struct willis_encoder_block *block, ptrdiff_t planes,
+                       struct willis_arena *arena) {
+  (void)planes;
+  plan(block, arena);
+  plan_scratch(block, arena);
+}
+
+static void start_slabs(struct willis_encoder_block *block,
+                        const struct willis_block_parameters *p) {
+  running_statistics(block, p);
+  pack(block, p);
+}
+
+static void slab(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                 struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *y) {
+  (void)p;
+  pool_planes(block, x, begin, end, y);
 }
 
 /* The eight patches of the window at x as TAPS floats each. */
@@ -240,7 +275,7 @@ static void gather_slab(const struct willis_encoder_block *block, const float *x
   for (int k = 0; k < WILLIS_POOL_WINDOW; k++) patch[k][ONE] = 1;
   memset(total, 0, (size_t)outputs * TAPS * sizeof *total);
   for (ptrdiff_t row = 0; row < half.height; row++) {
-    const float *lines = load_lines(block, x, z, row);
+    const float *lines = load_lines(block, whole(block, x), z, row);
     for (ptrdiff_t v = 0; v < half.width; v++) {
       ptrdiff_t at = ((z * half.height + row) * half.width + v) * outputs;
       window_patches(lines, line_stride(block), 2 * v, patch);
@@ -299,4 +334,7 @@ const struct willis_encoder_block_variant willis_first_block_avx2 = {
     .plan_scratch = plan_scratch,
     .forward = forward,
     .backward = backward,
+    .plan_slabs = plan_slabs,
+    .start_slabs = start_slabs,
+    .slab = slab,
 };

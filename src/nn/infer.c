@@ -130,3 +130,142 @@ out:
   inference_release(&run);
   return status;
 }
+
+/* ---- slabs ---- */
+
+/* One call, and the feed of its network. */
+struct slab_inference {
+  const char *name;
+  ptrdiff_t size[3];
+  struct willis_extent extent; /* padded */
+  const struct willis_plane_source *source;
+  const struct willis_plane_sink *sink;
+  enum willis_network_output output;
+  void *plan;
+  struct willis_block_parameters *blocks;
+  struct willis_arena arena;
+};
+
+/* Spreads rows that lie close together over the padded planes in place, from the last one on. */
+static void spread(const struct slab_inference *run, ptrdiff_t planes, float *x) {
+  const struct willis_extent e = run->extent;
+  const ptrdiff_t width = run->size[0], height = run->size[1];
+  if (width == e.width && height == e.height) return;
+  for (ptrdiff_t z = planes - 1; z >= 0; z--) {
+    float *plane = x + z * e.height * e.width;
+    memset(plane + height * e.width, 0, (size_t)((e.height - height) * e.width) * sizeof *x);
+    for (ptrdiff_t y = height - 1; y >= 0; y--) {
+      float *row = plane + y * e.width;
+      memmove(row, x + (z * height + y) * width, (size_t)width * sizeof *x);
+      memset(row + width, 0, (size_t)(e.width - width) * sizeof *x);
+    }
+  }
+}
+
+static enum willis_status read_slab(ptrdiff_t begin, ptrdiff_t end, float *x, void *context,
+                                    struct willis_error *err) {
+  const struct slab_inference *run = context;
+  const ptrdiff_t plane = run->extent.height * run->extent.width;
+  ptrdiff_t last = end < run->size[2] ? end : run->size[2];
+  if (last < begin) last = begin;
+  if (last > begin) {
+    enum willis_status status = run->source->read(begin, last, x, run->source->context, err);
+    if (status != WILLIS_OK) return status;
+    ptrdiff_t broken = count_broken((last - begin) * run->size[1] * run->size[0], x);
+    if (broken > 0)
+      return willis_fail(err, WILLIS_NUMERIC,
+                         "network %s: %td voxels of its input, planes %td to %td, are NaN or "
+                         "infinite",
+                         run->name, broken, begin, last - 1);
+    spread(run, last - begin, x);
+  }
+  memset(x + (last - begin) * plane, 0, (size_t)((end - last) * plane) * sizeof *x);
+  return WILLIS_OK;
+}
+
+static enum willis_status write_slab(ptrdiff_t begin, ptrdiff_t end, float *logit, void *context,
+                                     struct willis_error *err) {
+  const struct slab_inference *run = context;
+  const struct willis_extent e = run->extent;
+  const ptrdiff_t width = run->size[0], height = run->size[1];
+  if (end > run->size[2]) end = run->size[2];
+  if (end <= begin) return WILLIS_OK;
+  if (width != e.width || height != e.height)
+    for (ptrdiff_t row = 0; row < (end - begin) * height; row++)
+      memmove(logit + row * width, logit + (row / height * e.height + row % height) * e.width,
+              (size_t)width * sizeof *logit);
+  const ptrdiff_t voxels = (end - begin) * height * width;
+  ptrdiff_t broken = count_broken(voxels, logit);
+  if (broken > 0)
+    return willis_fail(err, WILLIS_NUMERIC,
+                       "network %s: %td voxels of planes %td to %td came out as NaN or infinity",
+                       run->name, broken, begin, end - 1);
+  if (run->output == WILLIS_OUTPUT_PROBABILITY) sigmoid(voxels, logit);
+  return run->sink->write(begin, end, logit, run->sink->context, err);
+}
+
+static size_t slabs_fixed_bytes(const struct willis_architecture *a) {
+  return a->slabs_bytes() + (size_t)a->layer_count * sizeof(struct willis_block_parameters);
+}
+
+/* Without an arena of its own: only *bytes of it is learned. */
+static enum willis_status slabs_prepare(const struct willis_network *network,
+                                        const ptrdiff_t size[3], ptrdiff_t height,
+                                        struct slab_inference *run, size_t *bytes,
+                                        struct willis_error *err) {
+  const struct willis_architecture *a = network->architecture;
+  *run = (struct slab_inference){.name = a->name, .size = {size[0], size[1], size[2]}};
+  enum willis_status status = willis_network_extent(network, size, &run->extent, err);
+  if (status != WILLIS_OK) return status;
+  if (height < 1)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "slabs of %td planes, expected at least 1",
+                       height);
+  run->plan = willis_take(1, a->slabs_bytes());
+  run->blocks = willis_take(a->layer_count, sizeof *run->blocks);
+  if (!run->plan || !run->blocks)
+    return willis_fail_memory(err, "a network's plan", 1, slabs_fixed_bytes(a));
+  struct willis_arena counting = {0};
+  a->plan_slabs(run->plan, run->extent, height, &counting);
+  *bytes = counting.peak;
+  return WILLIS_OK;
+}
+
+static void slabs_release(struct slab_inference *run) {
+  willis_arena_release(&run->arena);
+  willis_release(run->blocks);
+  willis_release(run->plan);
+}
+
+enum willis_status willis_inference_slabs_bytes(const struct willis_network *network,
+                                                const ptrdiff_t size[3], ptrdiff_t height,
+                                                size_t *bytes, struct willis_error *err) {
+  struct slab_inference run;
+  enum willis_status status = slabs_prepare(network, size, height, &run, bytes, err);
+  if (status == WILLIS_OK) *bytes += slabs_fixed_bytes(network->architecture);
+  slabs_release(&run);
+  return status;
+}
+
+enum willis_status willis_network_infer_slabs(const struct willis_network *network,
+                                              const ptrdiff_t size[3], ptrdiff_t height,
+                                              const struct willis_plane_source *source,
+                                              enum willis_network_output output,
+                                              const struct willis_plane_sink *sink,
+                                              struct willis_error *err) {
+  const struct willis_architecture *a = network->architecture;
+  struct slab_inference run;
+  size_t bytes = 0;
+  enum willis_status status = slabs_prepare(network, size, height, &run, &bytes, err);
+  if (status == WILLIS_OK) status = willis_arena_init(&run.arena, bytes, err);
+  if (status != WILLIS_OK) goto out;
+  a->plan_slabs(run.plan, run.extent, height, &run.arena);
+  willis_network_blocks(network, network->parameters, network->statistics, run.blocks);
+  run.source = source;
+  run.sink = sink;
+  run.output = output;
+  struct willis_slab_feed feed = {read_slab, write_slab, &run};
+  status = a->infer_slabs(run.plan, run.blocks, &feed, err);
+out:
+  slabs_release(&run);
+  return status;
+}
