@@ -51,6 +51,19 @@ WILLIS_API const char *willis_scores_unit(int i);
 WILLIS_API const char *willis_scores_definition(int i);
 WILLIS_API double willis_scores_value(const struct willis_scores *scores, int i);
 
+/* How alike two grey volumes are. psnr = 10·log10(range²/mean square difference), in 3D; infinite
+ * for equal ones. ssim: 3D windows of 7³ voxels inside the volume, uniform weights, sample
+ * covariance, K1 0.01, K2 0.03 (scikit-image's defaults); NaN when an edge has less than 7 voxels.
+ */
+struct willis_image_scores {
+  double psnr, ssim;
+};
+/* MISMATCH for different grids; NUMERIC for NaN or infinity; INVALID_ARGUMENT for a range that is
+ * not above 0; OUT_OF_MEMORY. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_image_compare(const struct willis_volume *volume, const struct willis_volume *truth,
+                     double range, struct willis_image_scores *scores, struct willis_error *err);
+
 /* Mean, standard deviation (n−1), median and quartiles over cases; NaN cases are left out, n says
  * how many remained. */
 struct willis_summary {

@@ -16,6 +16,7 @@
 #include <willis/progress.h>
 #include <willis/projector.h>
 #include <willis/reconstruct.h>
+#include <willis/solver.h>
 #include <willis/surface.h>
 #include <willis/train.h>
 #include <willis/volume.h>

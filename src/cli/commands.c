@@ -11,6 +11,7 @@
   X(project) \
   X(backproject) \
   X(hull) \
+  X(solve) \
   X(render) \
   X(train) \
   X(reconstruct) \

@@ -177,11 +177,12 @@ static float largest(__m256 x) {
   return _mm_cvtss_f32(m);
 }
 
-/* Where the shadows of an octet are and how far their hats reach, at most, in whole pixels. */
+/* Where the shadows of an octet are, and from which to which pixel, counted from each shadow's own
+ * whole one, some of their hats reach. */
 struct shadows {
   __m256i column, row;
   __m256 beyond[2], slope[2][2];
-  int reach[2];
+  int first[2], last[2];
 };
 
 static struct shadows shadows(const struct willis_ray_map *map, int axis, ptrdiff_t columns,
@@ -211,8 +212,12 @@ static struct shadows shadows(const struct willis_ray_map *map, int axis, ptrdif
   bool bounded = _mm256_movemask_ps(_mm256_cmp_ps(shrink, _mm256_setzero_ps(), _CMP_GT_OQ)) == 255;
   const ptrdiff_t most[2] = {columns, rows};
   for (int p = 0; p < 2; p++) {
-    float far = bounded ? largest(_mm256_mul_ps(reach[p], whole)) : INFINITY;
-    s.reach[p] = (int)fminf(ceilf(far * 1.0001f), (float)most[p] + 1);
+    float limit = (float)most[p] + 1;
+    __m256 far = _mm256_mul_ps(_mm256_mul_ps(reach[p], whole), _mm256_set1_ps(1.0001f));
+    s.last[p] =
+        (int)(bounded ? fminf(floorf(largest(_mm256_add_ps(far, s.beyond[p]))), limit) : limit);
+    s.first[p] =
+        -(int)(bounded ? fminf(floorf(largest(_mm256_sub_ps(far, s.beyond[p]))), limit) : limit);
   }
   return s;
 }
@@ -232,15 +237,14 @@ static void adjoint(const struct willis_ray_map *map, int axis, const float *ima
     struct shadows s = shadows(map, axis, columns, rows, octet + o);
     __m256i on = lanes_on(octet[o].lanes);
     __m256 sum = zero;
-    /* Whole pixels are rounded down, so one more is needed on the far side. */
-    for (int r = -s.reach[1]; r <= s.reach[1] + 1; r++) {
+    for (int r = s.first[1]; r <= s.last[1]; r++) {
       __m256i row = _mm256_add_epi32(s.row, _mm256_set1_epi32(r));
       __m256i row_on = _mm256_and_si256(on, among(row, height));
       if (_mm256_testz_si256(row_on, row_on)) continue;
       __m256 dr = _mm256_sub_ps(_mm256_set1_ps((float)r), s.beyond[1]);
       __m256 row_beam = _mm256_fmadd_ps(beam[2], _mm256_cvtepi32_ps(row), beam[0]);
       __m256i first = _mm256_mullo_epi32(row, width);
-      for (int c = -s.reach[0]; c <= s.reach[0] + 1; c++) {
+      for (int c = s.first[0]; c <= s.last[0]; c++) {
         __m256i column = _mm256_add_epi32(s.column, _mm256_set1_epi32(c));
         __m256 dc = _mm256_sub_ps(_mm256_set1_ps((float)c), s.beyond[0]);
         __m256 per_beam =

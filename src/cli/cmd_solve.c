@@ -1,0 +1,103 @@
+/* willis solve: classical reconstruction from line integrals. */
+#include "cli/inputs.h"
+#include "cli/report.h"
+
+#include <math.h>
+
+enum { GRID, METHOD = GRID_ROW_COUNT, ITERATIONS, LAMBDA, SUBSETS, NONNEGATIVE };
+static const struct option_row rows[] = {
+    GRID_ROWS,
+    [METHOD] = {.name = "method",
+                .kind = OPTION_CHOICE,
+                .argument = "fdk|sart|sirt|cgls|tv",
+                .fallback = "tv",
+                .help = "How to reconstruct; tv for few views"},
+    [ITERATIONS] = {.name = "iterations",
+                    .kind = OPTION_INTEGER,
+                    .argument = "N",
+                    .help = "Passes over all views (the default is the method's)",
+                    .least = 1,
+                    .most = 100000},
+    [LAMBDA] = {.name = "lambda",
+                .kind = OPTION_REAL,
+                .argument = "X",
+                .help = "tv: weight of the total variation; sart, sirt: relaxation, 0 to 2",
+                .least = 0,
+                .most = 2},
+    [SUBSETS] = {.name = "subsets",
+                 .kind = OPTION_INTEGER,
+                 .argument = "N",
+                 .help = "sart, sirt, tv: updates in a pass over the views",
+                 .least = 1,
+                 .most = 100000},
+    [NONNEGATIVE] = {.name = "nonnegative",
+                     .kind = OPTION_CHOICE,
+                     .argument = "no|yes",
+                     .fallback = "yes",
+                     .help = "fdk, cgls: whether to set what is below 0 to 0 at the end"},
+    {0},
+};
+
+static int report(const struct call *call, const struct willis_projections *stack,
+                  const struct willis_grid *grid, const struct willis_solver_report *report) {
+  const char *method = call->option[METHOD].text;
+  if (call->json)
+    return print_json(
+        call, json_pack("{s:s, s:s, s:I, s:[I,I,I], s:o, s:i, s:I, s:o}", "output", call->output,
+                        "method", method, "views", (json_int_t)stack->view_count, "size",
+                        (json_int_t)grid->size[0], (json_int_t)grid->size[1],
+                        (json_int_t)grid->size[2], "spacing_mm", json_numbers(grid->spacing_mm, 3),
+                        "iterations", report->iterations, "unknowns", (json_int_t)report->unknowns,
+                        "residual", json_number(report->residual)));
+  fprintf(call->results, "%s: %s of %td view%s on %td x %td x %td voxels of %g mm", call->output,
+          method, stack->view_count, stack->view_count == 1 ? "" : "s", grid->size[0],
+          grid->size[1], grid->size[2], grid->spacing_mm[0]);
+  if (isfinite(report->residual))
+    fprintf(call->results, ", %td may differ from 0; %d iterations leave %.3g %% of the data",
+            report->unknowns, report->iterations, 100 * report->residual);
+  fprintf(call->results, "\n");
+  return 0;
+}
+
+static int run(const struct call *call) {
+  struct willis_error err;
+  struct willis_projections stack = {0};
+  struct willis_volume volume = {0};
+  struct willis_solver_report done;
+  struct willis_grid grid;
+  const struct option_value *o = call->option;
+  enum willis_status status = load_stack(call, call->argument[0], &stack, &err);
+  if (!status) status = choose_grid(call, o + GRID, &stack, &grid, &err);
+  if (!status) status = willis_volume_create(&volume, &grid, &err);
+  if (!status) {
+    struct willis_solver_options options =
+        willis_solver_defaults((enum willis_solver_method)o[METHOD].integer, stack.view_count);
+    if (o[ITERATIONS].given) options.iterations = (int)o[ITERATIONS].integer;
+    if (o[LAMBDA].given) options.lambda = o[LAMBDA].real;
+    if (o[SUBSETS].given) options.subsets = (int)o[SUBSETS].integer;
+    options.nonnegative = o[NONNEGATIVE].integer == 1;
+    status = willis_solve(&stack, &options, &call->progress, &volume, &done, &err);
+  }
+  if (!status)
+    status = willis_volume_write(call->output, &volume, WILLIS_VOXEL_FLOAT32, call->force, &err);
+  int code = status ? print_error(call->argument[0], &err) : report(call, &stack, &grid, &done);
+  willis_volume_release(&volume);
+  willis_projections_release(&stack);
+  return code;
+}
+
+const struct command cmd_solve = {
+    .name = "solve",
+    .arguments = "PROJ -o VOL",
+    .summary = "Reconstruct from line integrals without learning",
+    .details = "Finds the volume whose line integrals are the projections: fdk filters and "
+               "back-projects, sart, sirt and cgls iterate, tv also prefers volumes of little "
+               "total variation, which few views need. Voxels whose shadow is 0 in some view stay "
+               "0. Parallel and cone beams, any grid. Maximum projections are no line integrals "
+               "and are refused.",
+    .least_arguments = 1,
+    .most_arguments = 1,
+    .needs_output = true,
+    .rows = rows,
+    .run = run,
+};
