@@ -20,7 +20,7 @@ const struct willis_setting willis_setting_paper = {"paper", 0.5, 0.2,
 const struct willis_setting willis_setting_candidate[] = {
     {"a", 0.95, 1.0, 1e-3, -3, WILLIS_SCHEDULE_COSINE},
     {"b", 0.95, 1.0, 3e-3, -3, WILLIS_SCHEDULE_COSINE},
-    {"c", 0.95, 2.0, 3e-3, -3, WILLIS_SCHEDULE_COSINE},
+    {"c", 0.90, 0.2, 3e-3, -3, WILLIS_SCHEDULE_COSINE},
 };
 const int willis_setting_candidates =
     sizeof willis_setting_candidate / sizeof *willis_setting_candidate;
