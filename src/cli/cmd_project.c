@@ -105,7 +105,8 @@ static int run(const struct call *call) {
     return print_usage_error(call->command,
                              "--angles, --geometry FILE and --views with --arc exclude each other");
   if (strcmp(o[GEOMETRY].text, "cone") == 0)
-    return print_usage_error(call->command, "--geometry: cone beams are not yet supported");
+    return print_usage_error(call->command,
+                             "--geometry: cone beams need a FILE.json that says where from");
   if (o[ANGLES].given) {
     count = parse_number_list(o[ANGLES].text, angle_deg, MOST_VIEWS);
     if (count < 1)
