@@ -70,7 +70,7 @@ static void format_line(char *to, size_t size, double done, double total, const 
   if (rate >= 1)
     snprintf(speed, sizeof speed, "%.3g %s/s", rate, unit);
   else if (rate > 0)
-    snprintf(speed, sizeof speed, "%.3g s a %s", 1 / rate, unit);
+    snprintf(speed, sizeof speed, "%.3g s each", 1 / rate);
   if (rate > 0 && total > done) format_time(left, sizeof left, (total - done) / rate);
   snprintf(to, size, "%s  %s%s%s%s%s", bar.label, picture, speed, *left ? ", " : "", left,
            *left ? " left" : "");
