@@ -66,6 +66,7 @@ static int run(const struct call *call) {
   struct willis_solver_report done;
   struct willis_grid grid;
   const struct option_value *o = call->option;
+  const char *subject = NULL;
   enum willis_status status = load_stack(call, call->argument[0], &stack, &err);
   if (!status) status = choose_grid(call, o + GRID, &stack, &grid, &err);
   if (!status) status = willis_volume_create(&volume, &grid, &err);
@@ -77,10 +78,11 @@ static int run(const struct call *call) {
     if (o[SUBSETS].given) options.subsets = (int)o[SUBSETS].integer;
     options.nonnegative = o[NONNEGATIVE].integer == 1;
     status = willis_solve(&stack, &options, &call->progress, &volume, &done, &err);
+    if (status) subject = call->argument[0];
   }
   if (!status)
     status = willis_volume_write(call->output, &volume, WILLIS_VOXEL_FLOAT32, call->force, &err);
-  int code = status ? print_error(call->argument[0], &err) : report(call, &stack, &grid, &done);
+  int code = status ? print_error(subject, &err) : report(call, &stack, &grid, &done);
   willis_volume_release(&volume);
   willis_projections_release(&stack);
   return code;
