@@ -4,6 +4,7 @@
 #ifndef WILLIS_WILLIS_H
 #define WILLIS_WILLIS_H
 
+#include <willis/agreement.h>
 #include <willis/angiogram.h>
 #include <willis/error.h>
 #include <willis/experiment.h>

@@ -8,6 +8,8 @@
   X(resample) \
   X(segment) \
   X(prepare) \
+  X(vessels) \
+  X(agree) \
   X(project) \
   X(backproject) \
   X(hull) \
