@@ -46,6 +46,14 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_mesh_measure(const struct willis_mesh *mesh, struct willis_mesh_measure *measure,
                     struct willis_error *err);
 
+/* Centre lines of the voxels > 0.5, with radii, as trees: thinned (Lee 1994), one node a voxel of
+ * the line, parents before children; the radius is the distance to the surface. Loops are cut at
+ * one place. The caller releases it; a mask without voxels gives a tree without nodes. GEOMETRY,
+ * OUT_OF_MEMORY. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_centerline(const struct willis_volume *mask,
+                                                               struct willis_tree *tree,
+                                                               struct willis_error *err);
+
 WILLIS_END
 
 #endif

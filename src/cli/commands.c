@@ -20,6 +20,7 @@
   X(experiment) \
   X(evaluate) \
   X(mesh) \
+  X(centerline) \
   X(phantom) \
   /* end of the list */
 /* clang-format on */
