@@ -30,6 +30,23 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_volume_write(const char *path, const struct willis_volume *volume,
                     enum willis_voxel_type type, bool overwrite, struct willis_error *err);
 
+/* The same a piece at a time, in the order of memory, so that the volume never exists whole. */
+struct willis_volume_writer;
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_volume_writer_open(const char *path, const struct willis_grid *grid,
+                          enum willis_voxel_type type, bool overwrite,
+                          struct willis_volume_writer **writer, struct willis_error *err);
+/* The next `count` voxels. INVALID_ARGUMENT when that is more than are missing. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_volume_writer_put(struct willis_volume_writer *writer, const float *voxels, ptrdiff_t count,
+                         struct willis_error *err);
+/* Makes the file appear, and frees the writer whatever happens. INVALID_ARGUMENT when voxels are
+ * missing: then nothing is written. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_volume_writer_commit(struct willis_volume_writer *writer, struct willis_error *err);
+/* Null is fine. */
+WILLIS_API void willis_volume_writer_abandon(struct willis_volume_writer *writer);
+
 /* A projection stack: .nii.gz of [columns, rows, views] with a .json beside it
  * (doc/projections.md). */
 WILLIS_API WILLIS_CHECKED enum willis_status

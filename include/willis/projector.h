@@ -47,6 +47,11 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_backproject_slab(const struct willis_projections *stack, const ptrdiff_t *view,
                         ptrdiff_t view_count, const struct willis_grid *grid, ptrdiff_t begin,
                         ptrdiff_t end, float *voxels, struct willis_error *err);
+/* Exactly what willis_backproject_slab() allocates for all views and so many slices at a time. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_backproject_slab_bytes(const struct willis_projections *stack,
+                              const struct willis_grid *grid, ptrdiff_t slices, size_t *bytes,
+                              struct willis_error *err);
 /* The exact transpose of willis_backproject(). Overwrites the pixels. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_backproject_adjoint(const struct willis_volume *volume, struct willis_projections *stack,

@@ -40,16 +40,36 @@ willis_model_find(const char *name, const char *const *folder, int folder_count,
 struct willis_reconstruct_options {
   const struct willis_grid *grid; /* the output's; null: willis_projections_output_grid() */
   size_t max_memory;              /* bytes; 0: no limit. Refused before any work. */
+  size_t held_memory;             /* what of max_memory the caller has taken already */
   bool any_model;                 /* skip willis_model_check() */
 };
-/* Bytes that willis_reconstruct() needs for that grid, the result included. */
+
+/* How many slices are worked on at a time, and the bytes that this takes, `held` included. */
+struct willis_reconstruct_plan {
+  ptrdiff_t height;
+  size_t bytes;
+};
+/* The fastest plan of willis_reconstruct_slabs() that stays within `most` bytes (0: no limit), of
+ * which `held` are taken by others. OUT_OF_MEMORY, with the least that can be, when there is none.
+ */
 WILLIS_API WILLIS_CHECKED enum willis_status
-willis_reconstruct_bytes(const struct willis_network *network, const struct willis_grid *grid,
-                         size_t *bytes, struct willis_error *err);
-/* Back-projects, normalises, infers. Edges that are no multiple of 8 are padded with zeros for the
- * network and cropped, which is a warning, as is a voxel edge count far from the model's. The
- * caller releases `probability`. MISMATCH, OUT_OF_MEMORY (also for max_memory), CANCELLED.
- * Views are of either kind; the grid lies in patient mm. */
+willis_reconstruct_plan(const struct willis_projections *stack,
+                        const struct willis_network *network, const struct willis_grid *grid,
+                        size_t held, size_t most, struct willis_reconstruct_plan *plan,
+                        struct willis_error *err);
+
+/* Back-projects, normalises, infers: slices of the probability go to the sink in order, and neither
+ * they nor what the network sees exist whole. The range of the back-projection takes a pass of its
+ * own. Edges that are no multiple of 8 are padded with zeros for the network and cropped, which is
+ * a warning, as is a voxel edge count far from the model's. MISMATCH, OUT_OF_MEMORY (also for
+ * max_memory), CANCELLED, and what the sink returns. Views are of either kind; the grid lies in
+ * patient mm. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_reconstruct_slabs(
+    const struct willis_projections *stack, const struct willis_network *network,
+    const struct willis_reconstruct_options *options, const struct willis_progress *progress,
+    const struct willis_warnings *warnings, const struct willis_plane_sink *sink,
+    struct willis_error *err);
+/* The same into a volume, which counts against max_memory. The caller releases it. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_reconstruct(const struct willis_projections *stack, const struct willis_network *network,
                    const struct willis_reconstruct_options *options,

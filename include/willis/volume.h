@@ -65,6 +65,9 @@ WILLIS_API void willis_volume_range(const struct willis_volume *volume, float *m
                                     float *maximum);
 /* Min–max to [0,1] in place; a constant volume becomes 0 (M5). */
 WILLIS_API void willis_volume_normalize(struct willis_volume *volume);
+/* The same for `count` values out of a volume whose range is known. */
+WILLIS_API void willis_values_normalize(ptrdiff_t count, float *value, float minimum,
+                                        float maximum);
 
 /* Permutes and flips the axes to the nearest LPS order in place of `volume` (M1). Exact, no
  * interpolation. An oblique volume keeps its own axes nearest LPS and is reported to `warnings`. */

@@ -1,26 +1,13 @@
 /* willis reconstruct: projections → probability, mask and mesh with a trained model. */
 #define _GNU_SOURCE
+#include "cli/memory_use.h"
+#include "cli/reconstruct.h"
 #include "cli/report.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum {
-  MODEL,
-  MASK,
-  MESH,
-  THRESHOLD,
-  KEEP_LARGEST,
-  MIN_VOXELS,
-  LIKE,
-  SIZE,
-  SPACING,
-  MODELS,
-  ANY_MODEL,
-  MAX_MEMORY
-};
 static const struct option_row rows[] = {
     [MODEL] = {"model", 'm', OPTION_TEXT, "MODEL", NULL,
                "A .safetensors file or a short name; without: the one that fits", 0, 0},
@@ -39,22 +26,12 @@ static const struct option_row rows[] = {
     [MODELS] = {"models", 0, OPTION_TEXT, "DIR", NULL, "Where to look for models first", 0, 0},
     [ANY_MODEL] = {"any-model", 0, OPTION_FLAG, NULL, NULL,
                    "Take a model that does not fit the views", 0, 0},
-    [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL, "Refuse if more is needed", 0, 0},
+    [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
+                    "Stay within this, the program included, or refuse", 0, 0},
     {0},
 };
 
-/* What one call makes. */
-struct result {
-  struct willis_projections stack;
-  struct willis_network *network;
-  struct willis_volume probability, mask;
-  struct willis_mesh mesh;
-  char model[PATH_MAX];
-  double threshold;
-  ptrdiff_t voxels, found, kept;
-};
-
-static enum willis_status read_stack(const struct call *call, struct result *r,
+static enum willis_status read_stack(const struct call *call, struct reconstruction *r,
                                      struct willis_error *err) {
   enum willis_file_kind kind;
   const char *format;
@@ -71,8 +48,8 @@ static enum willis_status read_stack(const struct call *call, struct result *r,
 }
 
 /* --models, the build tree's or checkout's models/, and what is installed beside the executable. */
-static enum willis_status find_model(const struct call *call, struct result *r, ptrdiff_t size,
-                                     struct willis_error *err) {
+static enum willis_status find_model(const struct call *call, struct reconstruction *r,
+                                     ptrdiff_t size, struct willis_error *err) {
   static const char *const places[] = {"models", "../models", "../share/willis/models"};
   enum { PLACES = sizeof places / sizeof *places };
   char self[PATH_MAX], path[PLACES][PATH_MAX + 32];
@@ -90,7 +67,7 @@ static enum willis_status find_model(const struct call *call, struct result *r, 
   return willis_model_find(name, folder, count, &r->stack, size, r->model, sizeof r->model, err);
 }
 
-static enum willis_status choose_grid(const struct call *call, const struct result *r,
+static enum willis_status choose_grid(const struct call *call, const struct reconstruction *r,
                                       struct willis_grid *grid, struct willis_error *err) {
   const struct option_value *o = call->option;
   if (!o[LIKE].given)
@@ -104,96 +81,118 @@ static enum willis_status choose_grid(const struct call *call, const struct resu
   return status;
 }
 
-static enum willis_status make_mask(const struct call *call, struct result *r,
-                                    struct willis_error *err) {
-  const struct option_value *o = call->option;
-  enum willis_status status =
-      willis_volume_threshold(&r->probability, r->threshold, true, &r->mask, err);
+/* Mask and mesh need the whole volume; the probability alone goes from slab to file. */
+static bool wants_whole(const struct option_value *o) {
+  return o[MASK].given || o[MESH].given || o[KEEP_LARGEST].given || o[MIN_VOXELS].given;
+}
+
+static enum willis_status write_slab(ptrdiff_t begin, ptrdiff_t end, const float *planes,
+                                     void *context, struct willis_error *err) {
+  struct reconstruction *r = context;
+  ptrdiff_t count = (end - begin) * r->grid.size[0] * r->grid.size[1];
+  for (ptrdiff_t i = 0; i < count; i++) r->voxels += (double)planes[i] >= r->threshold;
+  return willis_volume_writer_put(r->writer, planes, count, err);
+}
+
+static enum willis_status stream(const struct call *call, struct reconstruction *r,
+                                 const struct willis_reconstruct_options *options,
+                                 struct willis_error *err) {
+  struct willis_plane_sink sink = {write_slab, r};
+  enum willis_status status = willis_volume_writer_open(
+      call->output, &r->grid, WILLIS_VOXEL_FLOAT32, call->force, &r->writer, err);
   if (!status)
-    status =
-        willis_mask_keep_components(&r->mask, (ptrdiff_t)o[KEEP_LARGEST].integer,
-                                    (ptrdiff_t)o[MIN_VOXELS].integer, &r->found, &r->kept, err);
-  ptrdiff_t count = willis_grid_count(&r->mask.grid);
-  for (ptrdiff_t i = 0; i < count && !status; i++) r->voxels += r->mask.voxels[i] > 0.5f;
-  return status;
-}
-
-/* The surface of the probability is smoother than that of the mask. Pieces that were dropped must
- * not come back, so the probability is 0 where it is high and the mask is not. */
-static enum willis_status make_mesh(struct result *r, struct willis_error *err) {
-  struct willis_volume field;
-  enum willis_status status = willis_volume_create(&field, &r->probability.grid, err);
+    status = willis_reconstruct_slabs(&r->stack, r->network, options, &call->progress,
+                                      &call->warnings, &sink, err);
   if (status) return status;
-  ptrdiff_t count = willis_grid_count(&field.grid);
-  for (ptrdiff_t i = 0; i < count; i++) {
-    float p = r->probability.voxels[i];
-    field.voxels[i] = r->mask.voxels[i] > 0.5f || p < r->threshold ? p : 0;
-  }
-  status = willis_isosurface(&field, r->threshold, &r->mesh, err);
-  willis_volume_release(&field);
+  status = willis_volume_writer_commit(r->writer, err);
+  r->writer = NULL;
   return status;
 }
 
-static enum willis_status write_all(const struct call *call, struct result *r,
-                                    struct willis_error *err) {
+/* Says what will be needed, or refuses. */
+static enum willis_status budget(const struct call *call, struct reconstruction *r,
+                                 struct willis_reconstruct_options *options,
+                                 struct willis_error *err) {
   const struct option_value *o = call->option;
-  enum willis_status status =
-      willis_volume_write(call->output, &r->probability, WILLIS_VOXEL_FLOAT32, call->force, err);
-  if (!status && o[MASK].given)
-    status = willis_volume_write(o[MASK].text, &r->mask, WILLIS_VOXEL_UINT8, call->force, err);
-  if (!status && o[MESH].given)
-    status = willis_mesh_write(o[MESH].text, &r->mesh, call->force, err);
-  return status;
+  const size_t volume = (size_t)willis_grid_count(&r->grid) * sizeof(float);
+  options->held_memory = memory_in_use();
+  struct willis_reconstruct_plan plan;
+  enum willis_status status = willis_reconstruct_plan(
+      &r->stack, r->network, &r->grid, options->held_memory + (wants_whole(o) ? volume : 0),
+      options->max_memory, &plan, err);
+  if (status) return status;
+  r->memory = plan.bytes;
+  /* The probability, the mask, and the field that the mesh is cut from. */
+  size_t after = options->held_memory + (size_t)(o[MESH].given ? 3 : 2) * volume;
+  if (wants_whole(o) && r->memory < after) r->memory = after;
+  if (options->max_memory && r->memory > options->max_memory) {
+    snprintf(err->message, sizeof err->message,
+             "mask and mesh of %td×%td×%td voxels need at least %.1f MiB, more than the %.1f MiB "
+             "allowed; the probability alone needs less",
+             r->grid.size[0], r->grid.size[1], r->grid.size[2], (double)r->memory / (1 << 20),
+             (double)options->max_memory / (1 << 20));
+    return err->status = WILLIS_OUT_OF_MEMORY;
+  }
+  if (r->memory < memory_peak()) r->memory = memory_peak();
+  if (!call->quiet)
+    fprintf(stderr, "willis: about %.0f MiB of memory\n", (double)r->memory / (1 << 20));
+  return WILLIS_OK;
 }
 
-static enum willis_status reconstruct(const struct call *call, struct result *r,
+static enum willis_status reconstruct(const struct call *call, struct reconstruction *r,
                                       struct willis_error *err) {
   const struct option_value *o = call->option;
-  struct willis_grid grid;
   struct willis_model_card card = {.threshold = 0.5};
   enum willis_status status = read_stack(call, r, err);
-  if (!status) status = choose_grid(call, r, &grid, err);
-  if (!status) status = find_model(call, r, grid.size[0], err);
+  if (!status) status = choose_grid(call, r, &r->grid, err);
+  if (!status) status = find_model(call, r, r->grid.size[0], err);
   if (!status) status = willis_network_read(r->model, &r->network, err);
   if (status) return status;
   struct willis_reconstruct_options options = {
-      .grid = &grid,
+      .grid = &r->grid,
       .max_memory = (size_t)o[MAX_MEMORY].integer,
       .any_model = o[ANY_MODEL].given,
   };
   if (o[ANY_MODEL].given && call->warnings.warn &&
       (willis_model_describe(r->network, &card, err) || willis_model_check(&card, &r->stack, err)))
     call->warnings.warn(err->message, call->warnings.context);
-  status = willis_reconstruct(&r->stack, r->network, &options, &call->progress, &call->warnings,
-                              &r->probability, err);
-  if (status) return status;
   if (willis_model_describe(r->network, &card, NULL)) card.threshold = 0.5;
   r->threshold = o[THRESHOLD].given ? o[THRESHOLD].real : card.threshold;
-  status = make_mask(call, r, err);
-  if (!status && o[MESH].given) status = make_mesh(r, err);
-  return status ? status : write_all(call, r, err);
+  status = budget(call, r, &options, err);
+  if (status) return status;
+  return wants_whole(o) ? reconstruct_whole(call, r, &options, err)
+                        : stream(call, r, &options, err);
 }
 
-static int print_result(const struct call *call, const struct result *r) {
+static int print_result(const struct call *call, const struct reconstruction *r) {
   const char *slash = strrchr(r->model, '/');
   const char *model = slash ? slash + 1 : r->model;
-  if (call->json)
-    return print_json(call,
-                      json_pack("{s:s, s:f, s:I, s:I, s:I}", "model", model, "threshold",
-                                r->threshold, "vessel_voxels", (json_int_t)r->voxels, "pieces",
-                                (json_int_t)r->found, "pieces_kept", (json_int_t)r->kept));
-  fprintf(call->results, "model %s, threshold %.3g: %td vessel voxels in %td pieces", model,
-          r->threshold, r->voxels, r->kept);
+  const bool pieces = wants_whole(call->option);
+  if (call->json) {
+    json_t *root =
+        json_pack("{s:s, s:f, s:I, s:I}", "model", model, "threshold", r->threshold,
+                  "vessel_voxels", (json_int_t)r->voxels, "memory_bytes", (json_int_t)r->memory);
+    if (root && pieces) {
+      json_object_set_new(root, "pieces", json_integer(r->found));
+      json_object_set_new(root, "pieces_kept", json_integer(r->kept));
+    }
+    return print_json(call, root);
+  }
+  fprintf(call->results, "model %s, threshold %.3g: %td vessel voxels", model, r->threshold,
+          r->voxels);
+  if (pieces) fprintf(call->results, " in %td pieces", r->kept);
   if (r->kept < r->found) fprintf(call->results, " (of %td)", r->found);
   fprintf(call->results, "\n%s\n", willis_disclaimer());
   return 0;
 }
 
 static int run(const struct call *call) {
-  struct result *r = calloc(1, sizeof *r);
+  struct reconstruction *r = calloc(1, sizeof *r);
   struct willis_error err = {.status = WILLIS_OUT_OF_MEMORY, .message = "no memory"};
   if (!r) return print_error(NULL, &err);
+  memory_give_back();
   int code = reconstruct(call, r, &err) ? print_error(NULL, &err) : print_result(call, r);
+  willis_volume_writer_abandon(r->writer);
   willis_mesh_release(&r->mesh);
   willis_volume_release(&r->mask);
   willis_volume_release(&r->probability);
@@ -212,7 +211,9 @@ const struct command cmd_reconstruct = {
         "the threshold. Without -m the model is taken that fits the number of views, their angles "
         "and how they were projected; models are looked up in --models, beside the executable and "
         "in ../share/willis/models. The output grid is --like, --size, or the one stored with the "
-        "stack. Vessels can be invented or missed.",
+        "stack. Vessels can be invented or missed.\n"
+        "The probability alone is made a few slices at a time and takes little memory; mask, mesh "
+        "and the count of pieces take the whole volume.",
     .least_arguments = 1,
     .most_arguments = 1,
     .needs_output = true,

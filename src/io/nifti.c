@@ -360,10 +360,11 @@ static void store_grid(unsigned char *header, const struct willis_grid *grid) {
   willis_store(header + layouts[0].sform_code, NIFTI_XFORM_SCANNER_ANAT, 2);
 }
 
-enum willis_status willis_nifti_print(struct willis_writer *writer, const ptrdiff_t size[3],
-                                      const double spacing[3], const struct willis_grid *grid,
-                                      const float *value, enum willis_voxel_type type,
-                                      struct willis_error *err) {
+enum willis_status willis_nifti_print_header(struct willis_writer *writer, const ptrdiff_t size[3],
+                                             const double spacing[3],
+                                             const struct willis_grid *grid,
+                                             enum willis_voxel_type type,
+                                             struct willis_error *err) {
   static const int codes[] = {[WILLIS_VOXEL_FLOAT32] = NIFTI_TYPE_FLOAT32,
                               [WILLIS_VOXEL_UINT8] = NIFTI_TYPE_UINT8,
                               [WILLIS_VOXEL_INT16] = NIFTI_TYPE_INT16};
@@ -372,7 +373,6 @@ enum willis_status willis_nifti_print(struct willis_writer *writer, const ptrdif
   willis_store(header, sizeof(nifti_1_header), 4);
   willis_store(header + at->dim, 3, 2);
   willis_store_f32(header + at->pixdim, 1);
-  ptrdiff_t count = 1;
   for (int axis = 0; axis < 3; axis++) {
     if (size[axis] > INT16_MAX)
       return willis_fail(err, WILLIS_UNSUPPORTED,
@@ -380,7 +380,6 @@ enum willis_status willis_nifti_print(struct willis_writer *writer, const ptrdif
                          INT16_MAX);
     willis_store(header + at->dim + 2 + 2 * axis, (uint64_t)size[axis], 2);
     willis_store_f32(header + at->pixdim + 4 + 4 * axis, (float)spacing[axis]);
-    count *= size[axis];
   }
   for (int i = 4; i <= 7; i++) willis_store(header + at->dim + 2 * i, 1, 2);
   willis_store(header + at->datatype, (uint64_t)codes[type], 2);
@@ -393,6 +392,14 @@ enum willis_status willis_nifti_print(struct willis_writer *writer, const ptrdif
          sizeof WILLIS_FILE_COMMENT);
   memcpy(header + at->magic, "n+1", 4);
   if (grid) store_grid(header, grid);
-  enum willis_status status = willis_writer_put(writer, header, sizeof header, err);
+  return willis_writer_put(writer, header, sizeof header, err);
+}
+
+enum willis_status willis_nifti_print(struct willis_writer *writer, const ptrdiff_t size[3],
+                                      const double spacing[3], const struct willis_grid *grid,
+                                      const float *value, enum willis_voxel_type type,
+                                      struct willis_error *err) {
+  enum willis_status status = willis_nifti_print_header(writer, size, spacing, grid, type, err);
+  ptrdiff_t count = size[0] * size[1] * size[2];
   return status ? status : willis_voxels_put(writer, value, count, type, err);
 }

@@ -52,8 +52,13 @@ WILLIS_CHECKED enum willis_status willis_nifti_expand(unsigned char *bytes, size
                                                       unsigned char **plain, size_t *plain_size,
                                                       struct willis_error *err);
 
-/* Header and values as NIfTI-1 without scaling. With a null grid the file says that its place is
- * not known (both codes 0) and only carries `size` and `spacing`. */
+/* What stands before the values. With a null grid the file says that its place is not known (both
+ * codes 0) and only carries `size` and `spacing`. */
+WILLIS_CHECKED enum willis_status
+willis_nifti_print_header(struct willis_writer *writer, const ptrdiff_t size[3],
+                          const double spacing[3], const struct willis_grid *grid,
+                          enum willis_voxel_type type, struct willis_error *err);
+/* Header and values as NIfTI-1 without scaling. */
 WILLIS_CHECKED enum willis_status
 willis_nifti_print(struct willis_writer *writer, const ptrdiff_t size[3], const double spacing[3],
                    const struct willis_grid *grid, const float *value, enum willis_voxel_type type,

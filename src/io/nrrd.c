@@ -135,13 +135,12 @@ enum willis_status willis_nrrd_parse(const unsigned char *bytes, size_t size,
   return status;
 }
 
-enum willis_status willis_nrrd_print(struct willis_writer *writer,
-                                     const struct willis_volume *volume,
-                                     enum willis_voxel_type type, struct willis_error *err) {
+enum willis_status willis_nrrd_print_header(struct willis_writer *writer,
+                                            const struct willis_grid *grid,
+                                            enum willis_voxel_type type, struct willis_error *err) {
   static const char *const types[] = {[WILLIS_VOXEL_FLOAT32] = "float",
                                       [WILLIS_VOXEL_UINT8] = "uint8",
                                       [WILLIS_VOXEL_INT16] = "int16"};
-  const struct willis_grid *grid = &volume->grid;
   struct willis_out out = {.writer = writer, .err = err};
   locale_t before = willis_locale_enter();
   willis_out_print(&out, "NRRD0004\n# %s\ntype: %s\ndimension: 3\n", WILLIS_FILE_COMMENT,
@@ -158,8 +157,5 @@ enum willis_status willis_nrrd_print(struct willis_writer *writer,
                    grid->origin_mm[0], grid->origin_mm[1], grid->origin_mm[2]);
   willis_locale_leave(before);
   enum willis_status status = willis_out_flush(&out);
-  if (!status) status = willis_writer_compress(writer, err);
-  if (!status)
-    status = willis_voxels_put(writer, volume->voxels, willis_grid_count(grid), type, err);
-  return status;
+  return status ? status : willis_writer_compress(writer, err);
 }

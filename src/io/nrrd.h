@@ -53,9 +53,10 @@ WILLIS_CHECKED enum willis_status willis_nrrd_parse(const unsigned char *bytes, 
                                                     const struct willis_warnings *warnings,
                                                     struct willis_error *err);
 
-WILLIS_CHECKED enum willis_status willis_nrrd_print(struct willis_writer *writer,
-                                                    const struct willis_volume *volume,
-                                                    enum willis_voxel_type type,
-                                                    struct willis_error *err);
+/* What stands before the values; from there on the writer compresses. */
+WILLIS_CHECKED enum willis_status willis_nrrd_print_header(struct willis_writer *writer,
+                                                           const struct willis_grid *grid,
+                                                           enum willis_voxel_type type,
+                                                           struct willis_error *err);
 
 #endif

@@ -58,26 +58,84 @@ enum willis_status willis_volume_read(const char *path, struct willis_volume *vo
   return WILLIS_OK;
 }
 
-enum willis_status willis_volume_write(const char *path, const struct willis_volume *volume,
-                                       enum willis_voxel_type type, bool overwrite,
-                                       struct willis_error *err) {
-  enum willis_status status = willis_grid_check(&volume->grid, "volume to write", err);
-  if (status) return status;
+/* ---- writing ---- */
+
+struct willis_volume_writer {
+  struct willis_writer *file;
+  enum willis_voxel_type type;
+  ptrdiff_t missing; /* voxels */
+};
+
+static enum willis_status open_file(const char *path, const struct willis_grid *grid,
+                                    bool overwrite, struct willis_volume_writer *w,
+                                    struct willis_error *err) {
   bool gzip = willis_path_ends(path, ".nii.gz"), nrrd = willis_path_ends(path, ".nrrd");
   if (!gzip && !nrrd && !willis_path_ends(path, ".nii") && strcmp(path, "-") != 0)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "%s: a volume is written as .nii, .nii.gz or .nrrd", path);
-  struct willis_writer *writer;
-  status = willis_writer_open(path, overwrite, gzip, &writer, err);
+  enum willis_status status = willis_writer_open(path, overwrite, gzip, &w->file, err);
   if (status) return status;
-  if (nrrd)
-    status = willis_nrrd_print(writer, volume, type, err);
+  return nrrd
+             ? willis_nrrd_print_header(w->file, grid, w->type, err)
+             : willis_nifti_print_header(w->file, grid->size, grid->spacing_mm, grid, w->type, err);
+}
+
+enum willis_status willis_volume_writer_open(const char *path, const struct willis_grid *grid,
+                                             enum willis_voxel_type type, bool overwrite,
+                                             struct willis_volume_writer **writer,
+                                             struct willis_error *err) {
+  *writer = NULL;
+  enum willis_status status = willis_grid_check(grid, "volume to write", err);
+  if (status) return status;
+  struct willis_volume_writer *w = willis_take_zeroed(1, sizeof *w);
+  if (!w) return willis_fail_memory(err, "a volume's writer", 1, sizeof *w);
+  *w = (struct willis_volume_writer){.type = type, .missing = willis_grid_count(grid)};
+  status = open_file(path, grid, overwrite, w, err);
+  if (status)
+    willis_volume_writer_abandon(w);
   else
-    status = willis_nifti_print(writer, volume->grid.size, volume->grid.spacing_mm, &volume->grid,
-                                volume->voxels, type, err);
-  if (status) {
-    willis_writer_abandon(writer);
-    return status;
+    *writer = w;
+  return status;
+}
+
+enum willis_status willis_volume_writer_put(struct willis_volume_writer *w, const float *voxels,
+                                            ptrdiff_t count, struct willis_error *err) {
+  if (count < 0 || count > w->missing)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%td voxels to write where %td are missing",
+                       count, w->missing);
+  w->missing -= count;
+  return willis_voxels_put(w->file, voxels, count, w->type, err);
+}
+
+enum willis_status willis_volume_writer_commit(struct willis_volume_writer *w,
+                                               struct willis_error *err) {
+  enum willis_status status;
+  if (w->missing) {
+    status =
+        willis_fail(err, WILLIS_INVALID_ARGUMENT, "a volume to write lacks %td voxels", w->missing);
+  } else {
+    status = willis_writer_commit(w->file, err);
+    w->file = NULL;
   }
-  return willis_writer_commit(writer, err);
+  willis_volume_writer_abandon(w);
+  return status;
+}
+
+void willis_volume_writer_abandon(struct willis_volume_writer *w) {
+  if (!w) return;
+  willis_writer_abandon(w->file);
+  willis_release(w);
+}
+
+enum willis_status willis_volume_write(const char *path, const struct willis_volume *volume,
+                                       enum willis_voxel_type type, bool overwrite,
+                                       struct willis_error *err) {
+  struct willis_volume_writer *writer;
+  enum willis_status status =
+      willis_volume_writer_open(path, &volume->grid, type, overwrite, &writer, err);
+  if (status) return status;
+  status = willis_volume_writer_put(writer, volume->voxels, willis_grid_count(&volume->grid), err);
+  if (!status) return willis_volume_writer_commit(writer, err);
+  willis_volume_writer_abandon(writer);
+  return status;
 }

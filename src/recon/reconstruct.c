@@ -6,34 +6,35 @@
 #include "base/progress.h"
 
 #include <willis/projector.h>
-#include <willis/train.h>
 
+#include <math.h>
 #include <string.h>
 
 enum { MULTIPLE = 8 };
 
-enum willis_status willis_reconstruct_bytes(const struct willis_network *network,
-                                            const struct willis_grid *grid, size_t *bytes,
-                                            struct willis_error *err) {
-  *bytes = 0;
-  ptrdiff_t count = willis_grid_count(grid);
-  if (!count) return willis_fail(err, WILLIS_GEOMETRY, "the output grid has no voxels or too many");
-  enum willis_status status = willis_inference_bytes(network, grid->size, bytes, err);
-  /* The back-projection and the probability. */
-  *bytes += 2 * (size_t)count * sizeof(float);
-  return status;
-}
-
-static enum willis_status check_memory(const struct willis_network *network,
-                                       const struct willis_grid *grid, size_t most,
-                                       struct willis_error *err) {
-  size_t bytes;
-  enum willis_status status = willis_reconstruct_bytes(network, grid, &bytes, err);
-  if (status || !most || bytes <= most) return status;
+enum willis_status willis_reconstruct_plan(const struct willis_projections *stack,
+                                           const struct willis_network *network,
+                                           const struct willis_grid *grid, size_t held, size_t most,
+                                           struct willis_reconstruct_plan *plan,
+                                           struct willis_error *err) {
+  /* Back-projection works on 32 slices at a time, however few are wanted. */
+  static const ptrdiff_t heights[] = {32, 16, 8, 4};
+  *plan = (struct willis_reconstruct_plan){0};
+  if (!willis_grid_count(grid))
+    return willis_fail(err, WILLIS_GEOMETRY, "the output grid has no voxels or too many");
+  for (size_t i = 0; i < sizeof heights / sizeof *heights; i++) {
+    size_t views = 0, inference = 0;
+    enum willis_status status = willis_backproject_slab_bytes(stack, grid, heights[i], &views, err);
+    if (!status)
+      status = willis_inference_slabs_bytes(network, grid->size, heights[i], &inference, err);
+    if (status) return status;
+    *plan = (struct willis_reconstruct_plan){heights[i], held + views + inference};
+    if (!most || plan->bytes <= most) return WILLIS_OK;
+  }
   return willis_fail(err, WILLIS_OUT_OF_MEMORY,
-                     "%td×%td×%td voxels need %.0f MiB, more than the %.0f MiB allowed; a smaller "
-                     "size needs less",
-                     grid->size[0], grid->size[1], grid->size[2], (double)bytes / (1 << 20),
+                     "%td×%td×%td voxels need at least %.1f MiB, more than the %.1f MiB allowed; a "
+                     "smaller size needs less",
+                     grid->size[0], grid->size[1], grid->size[2], (double)plan->bytes / (1 << 20),
                      (double)most / (1 << 20));
 }
 
@@ -53,10 +54,123 @@ static void warn_about_size(const struct willis_grid *grid, const struct willis_
                 n[0], card->size);
 }
 
-static enum willis_status stage(const struct willis_progress *progress, int done,
-                                struct willis_error *err) {
-  if (willis_progress_report(progress, "reconstructing", done, 2, "steps")) return WILLIS_OK;
-  return willis_fail(err, WILLIS_CANCELLED, "stopped while reconstructing");
+/* What the network is fed with, slab by slab. */
+struct feed {
+  const struct willis_projections *stack;
+  const struct willis_grid *grid;
+  const struct willis_progress *progress;
+  float low, high; /* of the whole back-projection */
+};
+
+static enum willis_status report(const struct feed *feed, const char *what, ptrdiff_t slice,
+                                 struct willis_error *err) {
+  ptrdiff_t depth = feed->grid->size[2];
+  if (willis_progress_report(feed->progress, what, (double)slice, (double)depth, "slices"))
+    return WILLIS_OK;
+  return willis_fail(err, WILLIS_CANCELLED, "stopped while %s", what);
+}
+
+static enum willis_status find_range(struct feed *feed, ptrdiff_t height,
+                                     struct willis_error *err) {
+  struct willis_volume slab = {.grid = *feed->grid};
+  const ptrdiff_t depth = feed->grid->size[2], plane = feed->grid->size[0] * feed->grid->size[1];
+  if (height > depth) height = depth;
+  slab.voxels = willis_take(plane * height, sizeof *slab.voxels);
+  if (!slab.voxels)
+    return willis_fail_memory(err, "slices of the back-projection", plane * height, sizeof(float));
+  enum willis_status status = WILLIS_OK;
+  feed->low = INFINITY;
+  feed->high = -INFINITY;
+  for (ptrdiff_t z = 0; z < depth && !status; z += height) {
+    float low, high;
+    ptrdiff_t end = z + height < depth ? z + height : depth;
+    status = report(feed, "back-projecting", z, err);
+    if (!status)
+      status = willis_backproject_slab(feed->stack, NULL, 0, feed->grid, z, end, slab.voxels, err);
+    if (status) break;
+    slab.grid.size[2] = end - z;
+    willis_volume_range(&slab, &low, &high);
+    feed->low = fminf(feed->low, low);
+    feed->high = fmaxf(feed->high, high);
+  }
+  willis_release(slab.voxels);
+  return status;
+}
+
+static enum willis_status read_slab(ptrdiff_t begin, ptrdiff_t end, float *planes, void *context,
+                                    struct willis_error *err) {
+  const struct feed *feed = context;
+  enum willis_status status = report(feed, "reconstructing", begin, err);
+  if (!status)
+    status = willis_backproject_slab(feed->stack, NULL, 0, feed->grid, begin, end, planes, err);
+  if (!status)
+    willis_values_normalize((end - begin) * feed->grid->size[0] * feed->grid->size[1], planes,
+                            feed->low, feed->high);
+  return status;
+}
+
+/* Everything that can be refused, before any work. */
+static enum willis_status prepare(const struct willis_projections *stack,
+                                  const struct willis_network *network,
+                                  const struct willis_reconstruct_options *options,
+                                  const struct willis_warnings *warnings, bool whole,
+                                  struct willis_grid *grid, struct willis_reconstruct_plan *plan,
+                                  struct willis_error *err) {
+  struct willis_model_card card;
+  enum willis_status status = willis_projections_check(stack, err);
+  if (status) return status;
+  status = willis_model_describe(network, &card, err);
+  bool described = !status;
+  /* Any model may also be one whose metadata say nothing. */
+  if (status && options->any_model) status = WILLIS_OK;
+  if (!status && !options->any_model) status = willis_model_check(&card, stack, err);
+  if (!status && options->grid)
+    *grid = *options->grid;
+  else if (!status)
+    status = willis_projections_output_grid(stack, 0, 0, grid, err);
+  if (status) return status;
+  size_t result = whole ? (size_t)willis_grid_count(grid) * sizeof(float) : 0;
+  status = willis_reconstruct_plan(stack, network, grid, options->held_memory + result,
+                                   options->max_memory, plan, err);
+  if (!status) warn_about_size(grid, described ? &card : NULL, warnings);
+  return status;
+}
+
+static enum willis_status run(const struct willis_projections *stack,
+                              const struct willis_network *network, const struct willis_grid *grid,
+                              ptrdiff_t height, const struct willis_progress *progress,
+                              const struct willis_plane_sink *sink, struct willis_error *err) {
+  struct feed feed = {.stack = stack, .grid = grid, .progress = progress};
+  struct willis_plane_source source = {read_slab, &feed};
+  enum willis_status status = find_range(&feed, height, err);
+  if (!status)
+    status = willis_network_infer_slabs(network, grid->size, height, &source,
+                                        WILLIS_OUTPUT_PROBABILITY, sink, err);
+  /* Done: whoever wants to stop now may not. */
+  if (!status) (void)report(&feed, "reconstructing", grid->size[2], NULL);
+  return status;
+}
+
+enum willis_status willis_reconstruct_slabs(const struct willis_projections *stack,
+                                            const struct willis_network *network,
+                                            const struct willis_reconstruct_options *options,
+                                            const struct willis_progress *progress,
+                                            const struct willis_warnings *warnings,
+                                            const struct willis_plane_sink *sink,
+                                            struct willis_error *err) {
+  struct willis_grid grid;
+  struct willis_reconstruct_plan plan;
+  enum willis_status status = prepare(stack, network, options, warnings, false, &grid, &plan, err);
+  return status ? status : run(stack, network, &grid, plan.height, progress, sink, err);
+}
+
+static enum willis_status keep_slab(ptrdiff_t begin, ptrdiff_t end, const float *planes,
+                                    void *context, struct willis_error *err) {
+  (void)err;
+  const struct willis_volume *volume = context;
+  ptrdiff_t plane = volume->grid.size[0] * volume->grid.size[1];
+  memcpy(volume->voxels + begin * plane, planes, (size_t)((end - begin) * plane) * sizeof *planes);
+  return WILLIS_OK;
 }
 
 enum willis_status willis_reconstruct(const struct willis_projections *stack,
@@ -66,35 +180,12 @@ enum willis_status willis_reconstruct(const struct willis_projections *stack,
                                       const struct willis_warnings *warnings,
                                       struct willis_volume *probability, struct willis_error *err) {
   *probability = (struct willis_volume){0};
-  struct willis_volume input = {0};
-  struct willis_model_card card;
   struct willis_grid grid;
-  enum willis_status status = willis_projections_check(stack, err);
-  bool described = false;
-  if (!status) {
-    /* Any model may also be one whose metadata say nothing. */
-    status = willis_model_describe(network, &card, err);
-    described = !status;
-    if (status && options->any_model) status = WILLIS_OK;
-  }
-  if (!status && !options->any_model) status = willis_model_check(&card, stack, err);
-  if (!status && options->grid)
-    grid = *options->grid;
-  else if (!status)
-    status = willis_projections_output_grid(stack, 0, 0, &grid, err);
-  if (!status) status = check_memory(network, &grid, options->max_memory, err);
-  if (status) goto out;
-  warn_about_size(&grid, described ? &card : NULL, warnings);
-  status = stage(progress, 0, err);
-  if (!status) status = willis_network_input(stack, &grid, &input, err);
-  if (!status) status = stage(progress, 1, err);
+  struct willis_reconstruct_plan plan;
+  struct willis_plane_sink sink = {keep_slab, probability};
+  enum willis_status status = prepare(stack, network, options, warnings, true, &grid, &plan, err);
   if (!status) status = willis_volume_create(probability, &grid, err);
-  if (!status)
-    status = willis_network_infer(network, grid.size, input.voxels, WILLIS_OUTPUT_PROBABILITY,
-                                  probability->voxels, err);
-  if (!status) (void)stage(progress, 2, NULL);
-out:
-  willis_volume_release(&input);
+  if (!status) status = run(stack, network, &grid, plan.height, progress, &sink, err);
   if (status) willis_volume_release(probability);
   return status;
 }

@@ -201,14 +201,17 @@ static void to_unit(ptrdiff_t begin, ptrdiff_t end, void *context) {
     map->voxels[i] = (float)((map->voxels[i] - map->low) / map->width);
 }
 
+void willis_values_normalize(ptrdiff_t count, float *value, float minimum, float maximum) {
+  /* A constant volume has width 0; 1 makes it 0 without a branch a voxel. */
+  struct affine map = {value, minimum, maximum > minimum ? (double)maximum - minimum : 1};
+  willis_parallel_for(count, CHUNK, to_unit, &map);
+}
+
 void willis_volume_normalize(struct willis_volume *volume) {
   float low, high;
-  ptrdiff_t count = willis_grid_count(&volume->grid);
   willis_volume_range(volume, &low, &high);
   volume->integral = false;
-  /* A constant volume has width 0; 1 makes it 0 without a branch a voxel. */
-  struct affine map = {volume->voxels, low, high > low ? (double)high - low : 1};
-  willis_parallel_for(count, CHUNK, to_unit, &map);
+  willis_values_normalize(willis_grid_count(&volume->grid), volume->voxels, low, high);
 }
 
 /* The permutation with the largest sum of absolute cosines; ties (45 degrees) go to the first. */

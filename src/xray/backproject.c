@@ -21,6 +21,21 @@ enum willis_status willis_backproject_slab(const struct willis_projections *stac
   return status;
 }
 
+enum willis_status willis_backproject_slab_bytes(const struct willis_projections *stack,
+                                                 const struct willis_grid *grid, ptrdiff_t slices,
+                                                 size_t *bytes, struct willis_error *err) {
+  struct willis_view_set set;
+  *bytes = 0;
+  enum willis_status status = willis_view_set_init(&set, stack, NULL, 0, grid, err);
+  if (status) return status;
+  if (set.planar.view_count)
+    status = willis_planar_kernels()->gather_bytes(&set.planar, slices, bytes, err);
+  *bytes += (size_t)stack->view_count * (sizeof *set.map + sizeof *set.image);
+  if (set.cone) *bytes += sizeof *set.cone + willis_rays_bytes(set.cone);
+  willis_view_set_release(&set);
+  return status;
+}
+
 enum willis_status willis_backproject(const struct willis_projections *stack,
                                       struct willis_volume *volume, struct willis_error *err) {
   return willis_backproject_slab(stack, NULL, 0, &volume->grid, 0, volume->grid.size[2],

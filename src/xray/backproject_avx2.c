@@ -49,31 +49,44 @@ static int32_t *packed_lit(const struct packed *all, ptrdiff_t slab, ptrdiff_t v
   return all->lit + (slab * all->views->view_count + view) * (all->views->columns + 1);
 }
 
+/* The arena may only count. */
+static enum willis_status packed_plan(struct packed *all, struct willis_error *err) {
+  struct willis_arena *arena = &all->arena;
+  ptrdiff_t images, lit, count = all->views->view_count;
+  if (!willis_multiply(all->slabs * count, all->image_size, &images) ||
+      !willis_multiply(all->slabs * count, all->views->columns + 1, &lit))
+    return willis_fail_memory(err, "the packed images", count, sizeof *all->image);
+  all->image = willis_arena_take(arena, images, sizeof *all->image);
+  all->lit = willis_arena_take(arena, lit, sizeof *all->lit);
+  all->taps = willis_arena_take(arena, all->threads * count, sizeof *all->taps);
+  all->range = willis_arena_take(arena, all->threads * count * 2, sizeof *all->range);
+  return WILLIS_OK;
+}
+
+static struct packed packed_of(const struct willis_planar *views, ptrdiff_t begin, ptrdiff_t end) {
+  ptrdiff_t edge = (views->n + EDGE - 1) / EDGE;
+  struct packed all = {
+      .views = views, .n = views->n, .tiles = edge * edge, .begin = begin, .end = end};
+  all.slabs = (end - begin + LANES - 1) / LANES;
+  all.image_size = (views->columns + BLANK) * LANES;
+  all.threads = (int)least(willis_parallel_threads(), all.tiles * all.slabs * views->view_count);
+  return all;
+}
+
 static enum willis_status packed_init(struct packed *all, const struct willis_planar *views,
                                       ptrdiff_t begin, ptrdiff_t end, struct willis_error *err) {
-  ptrdiff_t count = views->view_count, edge = (views->n + EDGE - 1) / EDGE;
-  *all = (struct packed){
-      .views = views, .n = views->n, .tiles = edge * edge, .begin = begin, .end = end};
-  all->slabs = (end - begin + LANES - 1) / LANES;
-  all->image_size = (views->columns + BLANK) * LANES;
-  all->threads = (int)least(willis_parallel_threads(), all->tiles * all->slabs * count);
+  *all = packed_of(views, begin, end);
+  enum willis_status status = packed_plan(all, err);
+  if (!status) status = willis_arena_init(&all->arena, all->arena.peak, err);
+  return status ? status : packed_plan(all, err);
+}
 
-  /* Twice: to count, then to take. */
-  for (int pass = 0; pass < 2; pass++) {
-    struct willis_arena *arena = &all->arena;
-    ptrdiff_t images, lit;
-    if (!willis_multiply(all->slabs * count, all->image_size, &images) ||
-        !willis_multiply(all->slabs * count, views->columns + 1, &lit))
-      return willis_fail_memory(err, "the packed images", count, sizeof *all->image);
-    all->image = willis_arena_take(arena, images, sizeof *all->image);
-    all->lit = willis_arena_take(arena, lit, sizeof *all->lit);
-    all->taps = willis_arena_take(arena, all->threads * count, sizeof *all->taps);
-    all->range = willis_arena_take(arena, all->threads * count * 2, sizeof *all->range);
-    if (pass) break;
-    enum willis_status status = willis_arena_init(arena, arena->peak, err);
-    if (status) return status;
-  }
-  return WILLIS_OK;
+enum willis_status willis_gather_bytes_avx2(const struct willis_planar *views, ptrdiff_t slices,
+                                            size_t *bytes, struct willis_error *err) {
+  struct packed all = packed_of(views, 0, slices);
+  enum willis_status status = packed_plan(&all, err);
+  *bytes = all.arena.peak;
+  return status;
 }
 
 /* Packs the images of every slab; the blank columns hold `blank`. */
@@ -285,4 +298,4 @@ enum willis_status willis_gather_adjoint_avx2(const struct willis_planar *views,
 
 const struct willis_planar_kernels willis_planar_avx2 = {
     willis_project_avx2, willis_project_adjoint_avx2, willis_gather_avx2,
-    willis_gather_adjoint_avx2};
+    willis_gather_adjoint_avx2, willis_gather_bytes_avx2};

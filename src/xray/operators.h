@@ -71,6 +71,9 @@ struct willis_planar_kernels {
                                struct willis_error *err);
   enum willis_status (*gather_adjoint)(const struct willis_planar *views, const float *voxels,
                                        float *pixels, struct willis_error *err);
+  /* Exactly what `gather` allocates for so many slices. */
+  enum willis_status (*gather_bytes)(const struct willis_planar *views, ptrdiff_t slices,
+                                     size_t *bytes, struct willis_error *err);
 };
 extern const struct willis_planar_kernels willis_planar_plain;
 extern const struct willis_planar_kernels willis_planar_avx2;

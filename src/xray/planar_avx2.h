@@ -18,6 +18,8 @@ enum willis_status willis_project_adjoint_avx2(const struct willis_planar *views
 enum willis_status willis_gather_avx2(const struct willis_planar *views, const float *pixels,
                                       enum willis_gather how, const struct willis_slab *slab,
                                       struct willis_error *err);
+enum willis_status willis_gather_bytes_avx2(const struct willis_planar *views, ptrdiff_t slices,
+                                            size_t *bytes, struct willis_error *err);
 enum willis_status willis_gather_adjoint_avx2(const struct willis_planar *views,
                                               const float *voxels, float *pixels,
                                               struct willis_error *err);

@@ -203,5 +203,12 @@ static enum willis_status gather_adjoint(const struct willis_planar *views, cons
   return status;
 }
 
+static enum willis_status gather_bytes(const struct willis_planar *views, ptrdiff_t slices,
+                                       size_t *bytes, struct willis_error *err) {
+  (void)slices, (void)err;
+  *bytes = (size_t)(views->n * views->n) * sizeof(struct tap);
+  return WILLIS_OK;
+}
+
 const struct willis_planar_kernels willis_planar_plain = {project, project_adjoint, gather,
-                                                          gather_adjoint};
+                                                          gather_adjoint, gather_bytes};

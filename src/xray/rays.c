@@ -159,6 +159,11 @@ out:
   return status;
 }
 
+size_t willis_rays_bytes(const struct willis_rays *rays) {
+  size_t tiles = (size_t)(rays->tile_columns * rays->tile_rows) * sizeof *rays->tile;
+  return (size_t)rays->view_count * (sizeof *rays->view + tiles);
+}
+
 void willis_rays_release(struct willis_rays *rays) {
   willis_release(rays->view);
   willis_release(rays->tile);

@@ -60,6 +60,8 @@ WILLIS_CHECKED enum willis_status willis_rays_init(struct willis_rays *rays,
                                                    const struct willis_grid *grid,
                                                    struct willis_error *err);
 void willis_rays_release(struct willis_rays *rays);
+/* What they hold. */
+size_t willis_rays_bytes(const struct willis_rays *rays);
 /* Lets the rays skip what holds only `background`. Results stay the same to the last bit. */
 WILLIS_CHECKED enum willis_status willis_rays_skip(struct willis_rays *rays, const float *voxels,
                                                    float background, struct willis_error *err);

@@ -9,6 +9,8 @@
 
 #include "patients.h"
 
+#include "base/memory.h"
+
 static struct willis_volume phantom;
 static struct willis_projections stack;
 
@@ -122,22 +124,119 @@ static void gives_probabilities_on_the_grid(void **state) {
   willis_volume_release(&probability);
 }
 
+/* Slab by slab or whole: the same probability as from the whole back-projection at once. */
+static void streams_the_same_bits(void **state) {
+  (void)state;
+  struct willis_network *network;
+  struct willis_volume probability, input;
+  assert_int_equal(willis_network_read(scratch_path("dae-3.safetensors"), &network, NULL),
+                   WILLIS_OK);
+  assert_int_equal(willis_network_input(&stack, &phantom.grid, &input, NULL), WILLIS_OK);
+  const ptrdiff_t *size = phantom.grid.size;
+  size_t bytes = (size_t)willis_grid_count(&phantom.grid) * sizeof(float);
+  float *expected = willis_take((ptrdiff_t)bytes, 1);
+  assert_int_equal(
+      willis_network_infer(network, size, input.voxels, WILLIS_OUTPUT_PROBABILITY, expected, NULL),
+      WILLIS_OK);
+  struct willis_reconstruct_plan loose, tight;
+  struct willis_error err;
+  assert_int_equal(willis_reconstruct_plan(&stack, network, &phantom.grid, 0, 0, &loose, &err),
+                   WILLIS_OK);
+  assert_int_equal(willis_reconstruct_plan(&stack, network, &phantom.grid, 0, 1, &tight, &err),
+                   WILLIS_OUT_OF_MEMORY);
+  assert_true(tight.height < loose.height && tight.bytes < loose.bytes);
+  assert_non_null(strstr(err.message, "at least"));
+  for (int i = 0; i < 2; i++) {
+    struct willis_reconstruct_options options = {.max_memory =
+                                                     i ? tight.bytes + bytes : loose.bytes + bytes};
+    assert_int_equal(reconstruct("dae-3.safetensors", options, &probability, &err), WILLIS_OK);
+    assert_memory_equal(probability.voxels, expected, bytes);
+    willis_volume_release(&probability);
+  }
+  willis_release(expected);
+  willis_volume_release(&input);
+  willis_network_destroy(network);
+}
+
+/* The highest sum of bytes taken at a time. */
+struct watch {
+  size_t now, peak;
+};
+
+enum { HEAD = 1 << 21 }; /* keeps any alignment that is asked for */
+
+static void *watched_allocate(size_t bytes, size_t alignment, void *context) {
+  struct watch *w = context;
+  size_t head = alignment > HEAD ? 0 : alignment;
+  void *block = NULL;
+  if (!head || posix_memalign(&block, head, bytes + head)) return NULL;
+  unsigned char *user = (unsigned char *)block + head;
+  memcpy(user - 16, &bytes, sizeof bytes);
+  memcpy(user - 8, &head, sizeof head);
+  w->now += bytes;
+  if (w->peak < w->now) w->peak = w->now;
+  return user;
+}
+
+static void watched_release(void *block, void *context) {
+  unsigned char *user = block;
+  size_t bytes, head;
+  memcpy(&bytes, user - 16, sizeof bytes);
+  memcpy(&head, user - 8, sizeof head);
+  ((struct watch *)context)->now -= bytes;
+  free(user - head);
+}
+
+static enum willis_status drop_slab(ptrdiff_t begin, ptrdiff_t end, const float *planes,
+                                    void *context, struct willis_error *err) {
+  (void)begin, (void)end, (void)planes, (void)err;
+  return *(enum willis_status *)context;
+}
+
 static void stays_within_memory(void **state) {
   (void)state;
   struct willis_network *network;
-  struct willis_volume probability;
+  struct willis_reconstruct_plan plan;
   struct willis_error err;
-  size_t bytes;
+  struct watch watch = {0};
+  struct willis_allocator allocator = {watched_allocate, watched_release, &watch};
+  enum willis_status answer = WILLIS_OK;
+  struct willis_plane_sink sink = {drop_slab, &answer};
+  struct willis_reconstruct_options options = {0};
   assert_int_equal(willis_network_read(scratch_path("dae-3.safetensors"), &network, NULL),
                    WILLIS_OK);
-  assert_int_equal(willis_reconstruct_bytes(network, &phantom.grid, &bytes, &err), WILLIS_OK);
-  willis_network_destroy(network);
-  struct willis_reconstruct_options options = {.max_memory = bytes};
+  assert_int_equal(willis_reconstruct_plan(&stack, network, &phantom.grid, 0, 0, &plan, &err),
+                   WILLIS_OK);
+  willis_allocator_set(&allocator);
+  assert_int_equal(willis_reconstruct_slabs(&stack, network, &options, NULL, NULL, &sink, &err),
+                   WILLIS_OK);
+  willis_allocator_set(NULL);
+  assert_int_equal(watch.now, 0);
+  assert_true(watch.peak <= plan.bytes && 10 * watch.peak >= 9 * plan.bytes);
+  /* What the caller holds counts, and so does a volume for the result. */
+  size_t volume = (size_t)willis_grid_count(&phantom.grid) * sizeof(float);
+  options = (struct willis_reconstruct_options){.max_memory = plan.bytes, .held_memory = 100};
+  struct willis_reconstruct_plan least;
+  assert_int_equal(willis_reconstruct_plan(&stack, network, &phantom.grid, 0, 1, &least, &err),
+                   WILLIS_OUT_OF_MEMORY);
+  struct willis_volume probability;
+  options.max_memory = least.bytes + 100;
+  assert_int_equal(willis_reconstruct_slabs(&stack, network, &options, NULL, NULL, &sink, &err),
+                   WILLIS_OK);
+  options.max_memory--;
+  assert_int_equal(willis_reconstruct_slabs(&stack, network, &options, NULL, NULL, &sink, &err),
+                   WILLIS_OUT_OF_MEMORY);
+  options = (struct willis_reconstruct_options){.max_memory = least.bytes + volume};
   assert_int_equal(reconstruct("dae-3.safetensors", options, &probability, &err), WILLIS_OK);
   willis_volume_release(&probability);
-  options.max_memory = bytes - 1;
+  options.max_memory--;
   assert_int_equal(reconstruct("dae-3.safetensors", options, &probability, &err),
                    WILLIS_OUT_OF_MEMORY);
+  answer = WILLIS_IO;
+  options.max_memory = 0;
+  assert_int_equal(willis_reconstruct_slabs(&stack, network, &options, NULL, NULL, &sink, &err),
+                   WILLIS_IO);
+  willis_network_destroy(network);
 }
 
 int main(void) {
@@ -145,6 +244,7 @@ int main(void) {
       cmocka_unit_test(finds_models),
       cmocka_unit_test(refuses_models_that_do_not_fit),
       cmocka_unit_test(gives_probabilities_on_the_grid),
+      cmocka_unit_test(streams_the_same_bits),
       cmocka_unit_test(stays_within_memory),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,43 @@
+/* What the files of `willis reconstruct` share. */
+#ifndef WILLIS_CLI_RECONSTRUCT_H
+#define WILLIS_CLI_RECONSTRUCT_H
+
+#include "cli/options.h"
+
+#include <limits.h>
+
+enum reconstruct_option {
+  MODEL,
+  MASK,
+  MESH,
+  THRESHOLD,
+  KEEP_LARGEST,
+  MIN_VOXELS,
+  LIKE,
+  SIZE,
+  SPACING,
+  MODELS,
+  ANY_MODEL,
+  MAX_MEMORY
+};
+
+/* What one call makes. */
+struct reconstruction {
+  struct willis_projections stack;
+  struct willis_grid grid;
+  struct willis_network *network;
+  struct willis_volume probability, mask;
+  struct willis_mesh mesh;
+  char model[PATH_MAX];
+  struct willis_volume_writer *writer;
+  double threshold;
+  size_t memory; /* expected */
+  ptrdiff_t voxels, found, kept;
+};
+
+/* The probability as a volume, mask and mesh as asked for, and all of their files. */
+WILLIS_CHECKED enum willis_status
+reconstruct_whole(const struct call *call, struct reconstruction *r,
+                  const struct willis_reconstruct_options *options, struct willis_error *err);
+
+#endif
