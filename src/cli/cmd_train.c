@@ -39,6 +39,9 @@ static int read_views(struct session *s) {
   for (int i = 0; i < s->models; i++) {
     s->view_count[i] = (int)view[i];
     if (s->view_count[i] != view[i] || view[i] < 2 || view[i] > 90) s->models = 0;
+    for (int j = 0; j < i; j++)
+      if (view[j] == view[i])
+        return print_usage_error(s->call->command, "--views: %g is there twice", view[i]);
   }
   if (s->models < 1)
     return print_usage_error(s->call->command, "--views: '%s' is not up to %d numbers from 2 to 90",
@@ -161,6 +164,9 @@ static int run(const struct call *call) {
     model_path(&s, i, path);
     if (s.models > 1) code = check_output(call, path);
   }
+  /* A resumed run goes on with the log that is there. */
+  if (!code && call->option[LOG].given && !call->option[RESUME].given)
+    code = check_output(call, call->option[LOG].text);
   s.report = json_array();
   if (!code) code = load(&s);
   for (int i = 0; i < s.models && !code; i++) code = train_one(&s, i);
@@ -168,8 +174,10 @@ static int run(const struct call *call) {
   json_decref(s.report);
   willis_dataset_destroy(s.dataset);
   willis_cohort_release(&s.cohort);
-  /* A checkpoint that could not be saved was a warning then; the exit code tells it too. */
-  return code ? code : s.save_failed;
+  if (code || !s.save_failed) return code;
+  /* The warning of then may have been quiet, or far above. */
+  struct willis_error err = {.message = "a checkpoint or the log could not be saved"};
+  return print_error(call->output, &err);
 }
 
 const struct command cmd_train = {

@@ -360,11 +360,20 @@ int check_output(const struct call *call, const char *path) {
   return print_error(path, &err);
 }
 
+static bool is_output(const struct parser *p, int i) {
+  return p->row[i]->kind == OPTION_OUTPUT && p->value[i]->given;
+}
+
 static int check_outputs(const struct parser *p, const struct call *call) {
-  for (int i = 0; i < p->row_count; i++)
-    if (p->row[i]->kind == OPTION_OUTPUT && p->value[i]->given &&
-        check_output(call, p->value[i]->text))
-      return 1;
+  for (int i = 0; i < p->row_count; i++) {
+    if (!is_output(p, i)) continue;
+    for (int j = 0; j < i; j++)
+      if (is_output(p, j) && !strcmp(p->value[i]->text, p->value[j]->text))
+        return print_usage_error(call->command, "--%s and --%s: both are '%s', expected two files",
+                                 p->row[j]->name, p->row[i]->name, p->value[i]->text);
+    int code = check_output(call, p->value[i]->text);
+    if (code) return code;
+  }
   return 0;
 }
 
@@ -397,7 +406,8 @@ int run_command(const struct command *command, int argc, char **argv) {
       .progress = progress_bar(quiet),
       .warnings = {.warn = quiet ? NULL : print_warning},
   };
-  if (check_outputs(&p, &call)) return 1;
+  code = check_outputs(&p, &call);
+  if (code) return code;
   willis_threads_set((int)p.common[COMMON_THREADS].integer);
   code = command->run(&call);
   progress_bar_clear();

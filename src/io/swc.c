@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A node's id and line until parents are resolved. */
 struct entry {
@@ -85,7 +86,9 @@ bool willis_swc_recognize(const unsigned char *bytes, size_t size) {
 }
 
 static enum willis_status read_lines(struct swc *swc, struct willis_text text) {
+  static const char byte_order_mark[] = "\xef\xbb\xbf";
   struct willis_text line;
+  if (text.end - text.at >= 3 && !memcmp(text.at, byte_order_mark, 3)) text.at += 3;
   while (willis_text_line(&text, &line)) {
     struct willis_text rest = line;
     struct willis_word first;
