@@ -17,6 +17,7 @@ struct willis_vessel_options {
   double weak, strong;                   /* shares of the strongest (0.2, 0.5) */
   double least_px;                       /* smaller pieces are dropped (250) */
   ptrdiff_t border_px;                   /* ignored along the picture's edges (30) */
+  bool keep_values; /* mode SUM: the picture less its median, instead of 1 (false) */
 };
 WILLIS_API struct willis_vessel_options willis_vessel_defaults(void);
 /* Makes `mask` a stack of the same views, mode MAX, 1 where a vessel is and 0 elsewhere: where the

@@ -2,7 +2,7 @@
 #include "cli/inputs.h"
 #include "cli/report.h"
 
-enum { WEAK, STRONG, NOISE, LEAST, BORDER };
+enum { WEAK, STRONG, NOISE, LEAST, BORDER, VALUES };
 static const struct option_row rows[] = {
     [WEAK] = {.name = "weak",
               .kind = OPTION_REAL,
@@ -39,6 +39,9 @@ static const struct option_row rows[] = {
                 .help = "Ignore so many pixels along the edges of a picture",
                 .least = 1,
                 .most = 10000},
+    [VALUES] = {.name = "values",
+                .kind = OPTION_FLAG,
+                .help = "Keep the grey values of vessels, less the median: for `willis solve`"},
     {0},
 };
 
@@ -47,7 +50,7 @@ static int report(const struct call *call, const struct willis_projections *mask
   json_t *shares = json_array();
   for (ptrdiff_t v = 0; v < mask->view_count; v++) {
     ptrdiff_t set = 0;
-    for (ptrdiff_t i = 0; i < count; i++) set += mask->pixels[v * count + i] > 0.5f;
+    for (ptrdiff_t i = 0; i < count; i++) set += mask->pixels[v * count + i] > 0;
     json_array_append_new(shares, json_real((double)set / (double)count));
     if (!call->json)
       fprintf(call->results, "%s: view %td: %.2f %% vessel\n", call->output, v,
@@ -69,6 +72,7 @@ static int run(const struct call *call) {
   options.noise = o[NOISE].real;
   options.least_px = (double)o[LEAST].integer;
   options.border_px = (ptrdiff_t)o[BORDER].integer;
+  options.keep_values = o[VALUES].given;
   int code = check_stack_output(call);
   if (code) return code;
   enum willis_status status = load_stack(call, call->argument[0], &stack, &err);
@@ -88,8 +92,8 @@ const struct command cmd_vessels = {
         "Pictures that were processed for display are no line integrals; what can be used of them "
         "is where the vessels are. A vessel is a ridge, bright across and flat along, at one of "
         "three widths (Gaussians of 2.5, 4 and 6 pixels): strong ridges are taken, and weak ones "
-        "joined to them. The result is a stack of masks of the same views, for hull, backproject, "
-        "solve, refine and agree.",
+        "joined to them. The result is a stack of masks of the same views, for hull, backproject "
+        "and agree; with --values one for solve.",
     .least_arguments = 1,
     .most_arguments = 1,
     .needs_output = true,

@@ -99,6 +99,17 @@ static void take_piece(struct picture *p, ptrdiff_t start, float weak, float str
   for (ptrdiff_t i = 0; i < count; i++) to[p->queue[i]] = 1;
 }
 
+/* Within the mask `to`, what lies above the median of the picture inside its border. */
+static void keep_values(struct picture *p, const float *from, ptrdiff_t border, float *to) {
+  ptrdiff_t inside = 0;
+  for (ptrdiff_t r = border; r < p->rows - border; r++)
+    for (ptrdiff_t c = border; c < p->columns - border; c++)
+      p->sorted[inside++] = from[r * p->columns + c];
+  qsort(p->sorted, (size_t)inside, sizeof *p->sorted, ascending);
+  for (ptrdiff_t i = 0; i < p->columns * p->rows; i++)
+    if (to[i] > 0) to[i] = fmaxf(from[i] - p->sorted[inside / 2], 0);
+}
+
 static void segment(struct picture *p, const float *from,
                     const struct willis_vessel_options *options, float *kernel, float *to) {
   const ptrdiff_t count = p->columns * p->rows, border = options->border_px;
@@ -118,6 +129,7 @@ static void segment(struct picture *p, const float *from,
   const float strong = fmaxf(noise, (float)options->strong * top);
   for (ptrdiff_t i = 0; i < count && top > 0; i++)
     if (p->response[i] >= weak) take_piece(p, i, weak, strong, options->least_px, to);
+  if (options->keep_values) keep_values(p, from, border, to);
 }
 
 static enum willis_status check(const struct willis_projections *stack,
@@ -164,7 +176,7 @@ enum willis_status willis_vessels_segment(const struct willis_projections *stack
   if (!status) {
     memcpy(mask->view, stack->view, (size_t)stack->view_count * sizeof *mask->view);
     memcpy(mask->isocenter_mm, stack->isocenter_mm, sizeof mask->isocenter_mm);
-    mask->mode = WILLIS_PROJECTION_MAX;
+    mask->mode = options->keep_values ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
     mask->has_grid = stack->has_grid;
     mask->grid = stack->grid;
     for (ptrdiff_t v = 0; v < stack->view_count; v++)

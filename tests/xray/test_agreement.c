@@ -47,6 +47,13 @@ static void vessels_are_ridges(void **state) {
   if (!(2 * both / sum > 0.85)) fail_msg("Dice %g", 2 * both / sum);
   assert_true(elsewhere == 0);
   willis_projections_release(&mask);
+  options.keep_values = true;
+  assert_ok(willis_vessels_segment(&picture, &options, &mask, &err));
+  assert_int_equal(mask.mode, WILLIS_PROJECTION_SUM);
+  double within = 0; /* 10 above a median of 4, and as much noise on both */
+  for (ptrdiff_t r = 30; r < 130; r++) within += (double)mask.pixels[r * N + 60] / 100;
+  assert_true(fabs(within - 10) < 1);
+  willis_projections_release(&mask);
   options.border_px = N / 2;
   assert_int_equal(willis_vessels_segment(&picture, &options, &mask, &err),
                    WILLIS_INVALID_ARGUMENT);
