@@ -1,5 +1,6 @@
 /* willis reconstruct: projections → probability, mask and mesh with a trained model. */
 #define _GNU_SOURCE
+#include "cli/inputs.h"
 #include "cli/memory_use.h"
 #include "cli/reconstruct.h"
 #include "cli/report.h"
@@ -31,22 +32,6 @@ static const struct option_row rows[] = {
     {0},
 };
 
-static enum willis_status read_stack(const struct call *call, struct reconstruction *r,
-                                     struct willis_error *err) {
-  enum willis_file_kind kind;
-  const char *format;
-  enum willis_status status = willis_file_identify(call->argument[0], &kind, &format, err);
-  if (status) return status;
-  if (kind != WILLIS_FILE_PROJECTIONS) {
-    snprintf(err->message, sizeof err->message,
-             "%s: %s: expected a projection stack (.nii.gz with its .json); `willis prepare` "
-             "makes one of DICOM angiograms",
-             call->argument[0], format ? format : "unknown content");
-    return err->status = WILLIS_UNSUPPORTED;
-  }
-  return willis_projections_read(call->argument[0], &r->stack, &call->warnings, err);
-}
-
 /* --models, the build tree's or checkout's models/, and what is installed beside the executable. */
 static enum willis_status find_model(const struct call *call, struct reconstruction *r,
                                      ptrdiff_t size, struct willis_error *err) {
@@ -67,17 +52,17 @@ static enum willis_status find_model(const struct call *call, struct reconstruct
   return willis_model_find(name, folder, count, &r->stack, size, r->model, sizeof r->model, err);
 }
 
-static enum willis_status choose_grid(const struct call *call, const struct reconstruction *r,
-                                      struct willis_grid *grid, struct willis_error *err) {
-  const struct option_value *o = call->option;
-  if (!o[LIKE].given)
-    return willis_projections_output_grid(&r->stack, (ptrdiff_t)o[SIZE].integer,
-                                          o[SPACING].given ? o[SPACING].real : 0, grid, err);
-  struct willis_volume like = {0};
-  enum willis_status status = willis_volume_read(o[LIKE].text, &like, &call->warnings, err);
-  if (!status) status = willis_volume_orient_lps(&like, &call->warnings, err);
-  if (!status) *grid = like.grid;
-  willis_volume_release(&like);
+/* The network works along LPS: another volume's axes are turned as they would be on reading. */
+static enum willis_status choose_lps_grid(const struct call *call, struct reconstruction *r,
+                                          struct willis_error *err) {
+  const char *like = call->option[LIKE].text;
+  if (!call->option[LIKE].given)
+    return choose_grid(call, &call->option[LIKE], &r->stack, &r->grid, err);
+  struct willis_volume volume = {0};
+  enum willis_status status = willis_volume_read(like, &volume, &call->warnings, err);
+  if (!status) status = willis_volume_orient_lps(&volume, &call->warnings, err);
+  if (!status) r->grid = volume.grid;
+  willis_volume_release(&volume);
   return status;
 }
 
@@ -143,8 +128,8 @@ static enum willis_status reconstruct(const struct call *call, struct reconstruc
                                       struct willis_error *err) {
   const struct option_value *o = call->option;
   struct willis_model_card card = {.threshold = 0.5};
-  enum willis_status status = read_stack(call, r, err);
-  if (!status) status = choose_grid(call, r, &r->grid, err);
+  enum willis_status status = load_stack(call, call->argument[0], &r->stack, err);
+  if (!status) status = choose_lps_grid(call, r, err);
   if (!status) status = find_model(call, r, r->grid.size[0], err);
   if (!status) status = willis_network_read(r->model, &r->network, err);
   if (status) return status;

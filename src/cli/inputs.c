@@ -57,14 +57,20 @@ enum willis_status load_stack(const struct call *call, const char *path,
   enum willis_file_kind kind;
   const char *format = NULL;
   enum willis_status status = willis_file_identify(path, &kind, &format, err);
-  if (!status && kind != WILLIS_FILE_PROJECTIONS) {
-    snprintf(err->message, sizeof err->message,
-             "%s: %s: expected a projection stack (.nii.gz with its .json)", path,
-             format ? format : "unknown content");
-    return err->status = WILLIS_UNSUPPORTED;
+  if (status) return fail_in(err, path);
+  bool stack_like = kind == WILLIS_FILE_PROJECTIONS ||
+                    (kind == WILLIS_FILE_VOLUME && format && !strcmp(format, "NIfTI"));
+  if (stack_like) {
+    status = willis_projections_read(path, stack, &call->warnings, err);
+    /* A NIfTI without a text beside it is another volume; one beside a broken text is a stack. */
+    if (kind == WILLIS_FILE_PROJECTIONS || status != WILLIS_IO)
+      return status ? fail_in(err, path) : WILLIS_OK;
   }
-  if (!status) status = willis_projections_read(path, stack, &call->warnings, err);
-  return status ? fail_in(err, path) : WILLIS_OK;
+  snprintf(err->message, sizeof err->message,
+           "%s: %s: expected a projection stack (.nii.gz with its .json); `willis prepare` makes "
+           "one of DICOM angiograms",
+           path, format ? format : "unknown content");
+  return err->status = WILLIS_UNSUPPORTED;
 }
 
 enum willis_status choose_grid(const struct call *call, const struct option_value *option,
