@@ -28,7 +28,11 @@ struct willis_experiment_options {
   ptrdiff_t patience;     /* epochs without a better score; 0: never stop early */
   double budget_s;        /* of each training; 0: none */
   uint64_t seed;
-  bool resume;             /* go on with what is in the folder */
+  const char *from;    /* a folder of models dae-<views>[-paper].safetensors, for instance those of
+                        * the next smaller size: trainings start with them; null: from the seed */
+  const char *setting; /* train with this candidate only: no trials, and not the paper's; null:
+                        * trials choose, and the paper's is trained too */
+  bool resume;         /* go on with what is in the folder */
   const char *const *also; /* further volumes to test on, for instance real scans */
   int also_count;
 };

@@ -123,6 +123,8 @@ struct willis_train_files {
   const char *model;
   const char *log;    /* CSV, one row an epoch; null: none */
   const char *resume; /* a checkpoint to go on from; null: from the beginning */
+  const char *from;   /* a model whose parameters training starts with, of any size or view count;
+                       * null: drawn from the seed, with `output_bias` */
   bool overwrite;     /* an existing model or log is replaced */
 };
 

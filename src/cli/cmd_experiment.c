@@ -11,7 +11,7 @@ static const double minute_s = 60;
 /* clang-format off */
 enum {
   DATA, FIRST, TEST_LAST, VALIDATE, SIZE, EPOCHS, TRIAL_EPOCHS, VIEWS, RESUME, ARC, MODE, TISSUE,
-  PATIENCE, BUDGET, DATA_NAME, ALSO
+  PATIENCE, BUDGET, DATA_NAME, ALSO, FROM, SETTING
 };
 /* clang-format on */
 static const struct option_row rows[] = {
@@ -40,6 +40,10 @@ static const struct option_row rows[] = {
                    "What tables and models call the data; without: the folder's name", 0, 0},
     [ALSO] = {"also", 0, OPTION_TEXT, "VOL[,VOL…]", NULL,
               "Also test on these volumes, for instance real scans", 0, 0},
+    [FROM] = {"from", 0, OPTION_TEXT, "DIR", NULL,
+              "Start every training with DIR/dae-<views>.safetensors, of whatever size", 0, 0},
+    [SETTING] = {"setting", 0, OPTION_TEXT, "NAME", NULL,
+                 "Train with this candidate (a, b, c) alone: no trials, and not the paper's", 0, 0},
     {0},
 };
 
@@ -98,6 +102,8 @@ static int run(const struct call *call) {
   options.tissue = o[TISSUE].given;
   options.patience = (ptrdiff_t)o[PATIENCE].integer;
   options.budget_s = o[BUDGET].real * minute_s;
+  options.from = o[FROM].text;
+  options.setting = o[SETTING].text;
   options.seed = call->seed;
   if (willis_experiment_table1(&options, &call->progress, &call->warnings, &err))
     return print_error(NULL, &err);

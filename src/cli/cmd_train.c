@@ -129,8 +129,11 @@ static int train_one(struct session *s, int i) {
   s->options.trained_on = o[DATA_NAME].given ? o[DATA_NAME].text : s->cohort.name;
   struct willis_subset training = {s->dataset, 0, s->train};
   struct willis_subset validation = {s->dataset, s->train, s->train + s->validate};
-  struct willis_train_files files = {
-      .model = path, .log = o[LOG].text, .resume = o[RESUME].text, .overwrite = s->call->force};
+  struct willis_train_files files = {.model = path,
+                                     .log = o[LOG].text,
+                                     .from = o[FROM].text,
+                                     .resume = o[RESUME].text,
+                                     .overwrite = s->call->force};
   struct call *call = (struct call *)(uintptr_t)s->call;
   struct willis_train_listener listener = {announce, call};
   struct willis_train_result r;
@@ -156,6 +159,8 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
   if (!strcmp(call->output, "-"))
     return print_usage_error(call->command, "a model cannot go to stdout: name a file");
+  if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
+    return print_usage_error(call->command, "--output-bias and --from both say how to start");
   int code = read_views(&s);
   if (code) return code;
   s.options = read_train_options(call);

@@ -48,6 +48,8 @@ const struct option_row train_rows[] = {
                         1, 1e9},
     [CHECKPOINT_EVERY] = {"checkpoint-every", 0, OPTION_REAL, "MIN", "10",
                           "Minutes between checkpoints; 0: at the end", 0, 1e6},
+    [FROM] = {"from", 0, OPTION_TEXT, "MODEL", NULL,
+              "Start with the parameters of this model, whatever its size and views", 0, 0},
     [RESUME] = {"resume", 0, OPTION_TEXT, "CKPT", NULL,
                 "Go on from a checkpoint, with the same options", 0, 0},
     [LOG] = {"log", 0, OPTION_TEXT, "LOG.csv", NULL, "Loss and validation scores of every epoch", 0,

@@ -77,6 +77,8 @@ static enum willis_status check_options(const struct willis_experiment_options *
                        "%td patients, %td of them for testing and %td held out: expected at least "
                        "one of each and one to train on",
                        o->first, o->test_last, o->validate);
+  if (o->setting && willis_setting_find(o->setting) < 0)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "no setting is called '%s'", o->setting);
   if (o->epochs < 1 || o->trial_epochs < 1)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "expected at least one epoch");
   return WILLIS_OK;
@@ -102,6 +104,9 @@ static void digest_experiment(struct willis_experiment *e) {
   willis_digest_add_text(&digest, "epochs %td trial %td patience %td budget %.17g seed %llu\n",
                          o->epochs, o->trial_epochs, o->patience, o->budget_s,
                          (unsigned long long)o->seed);
+  if (o->setting || o->from)
+    willis_digest_add_text(&digest, "setting %s warm %d\n", o->setting ? o->setting : "",
+                           o->from != NULL);
   const struct willis_setting *s = willis_setting_candidate;
   for (int c = 0; c < willis_setting_candidates; c++)
     willis_digest_add_text(&digest, "%s %.17g %.17g %.17g %.17g %d\n", s[c].name, s[c].alpha,

@@ -25,6 +25,8 @@ extern const struct willis_setting willis_setting_paper;
 /* What the chosen one is chosen from. */
 extern const struct willis_setting willis_setting_candidate[];
 extern const int willis_setting_candidates;
+/* The candidate of that name; −1 if there is none. */
+int willis_setting_find(const char *name);
 
 /* ---- methods ---- */
 
@@ -86,6 +88,10 @@ struct willis_experiment {
   double seconds;
 };
 
+/* False for the paper's setting when one setting is asked for: then it has no cases and no row. */
+static inline bool willis_experiment_runs(const struct willis_experiment *e, int method) {
+  return method != WILLIS_METHOD_PAPER || !e->options->setting;
+}
 static inline ptrdiff_t willis_experiment_cases(const struct willis_experiment *e) {
   return e->test + e->options->also_count;
 }

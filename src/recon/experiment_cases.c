@@ -131,6 +131,7 @@ enum willis_status willis_experiment_test(struct willis_experiment *e,
   ptrdiff_t cases = willis_experiment_cases(e);
   enum willis_status status = WILLIS_OK;
   for (int m = 0; m < WILLIS_METHODS && !status; m++) {
+    if (!willis_experiment_runs(e, m)) continue;
     willis_release(row->cases[m]);
     row->cases[m] = willis_take_zeroed(cases, sizeof *row->cases[m]);
     if (!row->cases[m]) status = willis_fail_memory(err, "scores", cases, sizeof *row->cases[m]);

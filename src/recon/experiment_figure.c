@@ -53,6 +53,7 @@ static void fill_by_views(const struct willis_experiment *e, int rows, struct by
     b->x[r] = e->row[r].views;
     b->published[r] = p ? 100 * p->iou : NAN;
     for (int m = 0; m < WILLIS_METHODS; m++) {
+      if (!willis_experiment_runs(e, m)) continue;
       double sum = 0, square = 0;
       for (ptrdiff_t i = 0; i < e->test; i++) {
         double iou = e->row[r].cases[m][i].iou;
@@ -82,9 +83,12 @@ static enum willis_status draw_curves(const struct willis_experiment *e, int row
     iou[r] = (struct willis_chart_line){name[r], c->iou_epoch, c->iou, NULL, c->iou_count};
     paper_loss[r] = (struct willis_chart_line){name[r], p->epoch, p->loss, NULL, p->count};
   }
+  int lines = 0;
   for (int m = 0; m < WILLIS_METHODS; m++)
-    method[m] = (struct willis_chart_line){willis_method_label[m], b.x, b.y[m], b.sd[m], rows};
-  method[WILLIS_METHODS] =
+    if (willis_experiment_runs(e, m))
+      method[lines++] =
+          (struct willis_chart_line){willis_method_label[m], b.x, b.y[m], b.sd[m], rows};
+  method[lines++] =
       (struct willis_chart_line){"published (other patients, 384³)", b.x, b.published, NULL, rows};
   struct willis_chart chart[CHARTS] = {
       {.title = "Chosen setting: IoU on held-out training patients",
@@ -98,12 +102,6 @@ static enum willis_status draw_curves(const struct willis_experiment *e, int row
        .logarithmic_y = true,
        .line = loss,
        .line_count = rows},
-      {.title = "The paper's setting: training loss",
-       .x_label = "epoch",
-       .y_label = "focal loss",
-       .logarithmic_y = true,
-       .line = paper_loss,
-       .line_count = rows},
       {.title = "Test patients: IoU against views (mean ± sd)",
        .x_label = "views",
        .y_label = "IoU %",
@@ -111,10 +109,18 @@ static enum willis_status draw_curves(const struct willis_experiment *e, int row
        .x_tick = b.x,
        .x_tick_count = rows,
        .line = method,
-       .line_count = WILLIS_METHODS + 1},
+       .line_count = lines},
+      /* Last, so that an experiment without it leaves it out. */
+      {.title = "The paper's setting: training loss",
+       .x_label = "epoch",
+       .y_label = "focal loss",
+       .logarithmic_y = true,
+       .line = paper_loss,
+       .line_count = rows},
   };
   enum willis_status status = willis_experiment_path(e, path, "curves.svg", err);
-  if (!status) status = willis_charts_write(path, chart, CHARTS, 2, true, err);
+  int charts = willis_experiment_runs(e, WILLIS_METHOD_PAPER) ? CHARTS : CHARTS - 1;
+  if (!status) status = willis_charts_write(path, chart, charts, 2, true, err);
   return status;
 }
 
@@ -126,7 +132,7 @@ enum willis_status willis_experiment_curves(const struct willis_experiment *e, i
     const struct willis_experiment_row *row = &e->row[r];
     status = make_curve(row->epoch[WILLIS_METHOD_CHOSEN], row->epochs[WILLIS_METHOD_CHOSEN],
                         &chosen[r], err);
-    if (!status)
+    if (!status && willis_experiment_runs(e, WILLIS_METHOD_PAPER))
       status = make_curve(row->epoch[WILLIS_METHOD_PAPER], row->epochs[WILLIS_METHOD_PAPER],
                           &paper[r], err);
   }
@@ -249,21 +255,24 @@ static enum willis_status figure_methods(struct willis_experiment *e, int rows,
   static const double angle = 22.5;
   struct plate *p = willis_take_zeroed(1, sizeof *p);
   if (!p) return willis_fail_memory(err, "a figure", 1, sizeof *p);
-  p->rows = WILLIS_METHODS + 1;
+  int shown[WILLIS_METHODS], methods = 0;
+  for (int m = 0; m < WILLIS_METHODS; m++)
+    if (willis_experiment_runs(e, m)) shown[methods++] = m;
+  p->rows = methods + 1;
   p->columns = rows;
   snprintf(p->row_label[0], sizeof p->row_label[0], "truth");
   enum willis_status status = WILLIS_OK;
   for (int c = 0; c < rows; c++)
     snprintf(p->column_label[c], sizeof p->column_label[c], "%d views", e->row[c].views);
   for (int i = 0; i < p->rows * rows && !status; i++) {
-    int m = i / rows - 1;
+    int line = i / rows, m = line ? shown[line - 1] : -1;
     struct willis_picture *picture = &p->picture[i];
     struct willis_volume mask = {0};
     const struct willis_volume *volume, *truth;
     if (m < 0) {
       status = willis_experiment_case(e, 0, &volume, &truth, err);
     } else {
-      snprintf(p->row_label[m + 1], sizeof p->row_label[m + 1], "%s", willis_method_label[m]);
+      snprintf(p->row_label[line], sizeof p->row_label[line], "%s", willis_method_label[m]);
       status = make_mask(e, &e->row[i % rows], (enum willis_method)m, &mask, err);
     }
     if (!status) status = take_pictures(m < 0 ? truth : &mask, &angle, 1, &picture, err);

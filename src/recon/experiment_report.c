@@ -104,6 +104,7 @@ static void add_rows(struct willis_out *t, const struct willis_experiment *e, in
   for (int r = 0; r < rows; r++) {
     const struct willis_experiment_row *row = &e->row[r];
     for (int m = 0; m < WILLIS_METHODS; m++) {
+      if (!willis_experiment_runs(e, m)) continue;
       willis_out_print(t, "| %d | %s | %.3f |", row->views, willis_method_label[m],
                        row->threshold[m]);
       for (int c = 0; c < COLUMNS; c++) {
@@ -131,34 +132,62 @@ static void add_verdict(struct willis_out *t, const struct willis_experiment *e,
   willis_out_print(t, "\n");
 }
 
-static void add_settings(struct willis_out *t, const struct willis_experiment *e, int rows) {
+/* What there was no time or wish for is a dash. */
+static void add_percent(struct willis_out *t, double value) {
+  if (isnan(value))
+    willis_out_print(t, " – |");
+  else
+    willis_out_print(t, " %.1f |", 100 * value);
+}
+
+static void add_choice(struct willis_out *t, const struct willis_experiment *e) {
   const struct willis_experiment_options *o = e->options;
-  willis_out_print(
-      t,
-      "## How the setting was chosen\n\nEach candidate was trained for %td epoch(s) on "
-      "%td of the %td training patients; the number is its best mean IoU (%%) on the "
-      "other %td. ",
-      o->trial_epochs, e->train - o->validate, e->train, o->validate);
+  ptrdiff_t learned = e->train - o->validate;
+  willis_out_print(t, "## How the setting was chosen\n\n");
+  if (o->from)
+    willis_out_print(t, "Every training started with the parameters of a model trained at another "
+                        "size (--from).\n\n");
+  if (o->setting) {
+    willis_out_print(t,
+                     "Setting %s was taken without trials (--setting), trained on %td of the %td "
+                     "training patients, its epoch and threshold chosen on the other %td. The "
+                     "paper's setting was not run.\n\n",
+                     o->setting, learned, e->train, o->validate);
+    return;
+  }
+  willis_out_print(t,
+                   "Each candidate was trained for %td epoch(s) on "
+                   "%td of the %td training patients; the number is its best mean IoU (%%) on the "
+                   "other %td. ",
+                   o->trial_epochs, learned, e->train, o->validate);
   willis_out_print(t,
                    "The chosen one was then trained on the same %td patients, its epoch "
                    "and threshold chosen on the same %td. The paper's setting was trained on all "
-                   "%td, threshold 0.5, last epoch.\n\n| views |",
-                   e->train - o->validate, o->validate, e->train);
+                   "%td, threshold 0.5, last epoch.\n\n",
+                   learned, o->validate, e->train);
+}
+
+static void add_settings(struct willis_out *t, const struct willis_experiment *e, int rows) {
   const struct willis_setting *s = willis_setting_candidate;
+  add_choice(t, e);
+  willis_out_print(t, "| views |");
   for (int c = 0; c < willis_setting_candidates; c++) willis_out_print(t, " %s |", s[c].name);
   willis_out_print(t, " chosen | epochs trained | ended by | paper's: epochs | ended by |\n|---|");
   for (int c = 0; c < willis_setting_candidates + 5; c++) willis_out_print(t, "---|");
   for (int r = 0; r < rows; r++) {
     const struct willis_experiment_row *row = &e->row[r];
     willis_out_print(t, "\n| %d |", row->views);
-    for (int c = 0; c < willis_setting_candidates; c++)
-      willis_out_print(t, " %.1f |", 100 * row->trial_iou[c]);
-    willis_out_print(t, " %s | %td | %s | %td | %s |", s[row->chosen].name,
-                     row->epochs[WILLIS_METHOD_CHOSEN], row->stopped_by[WILLIS_METHOD_CHOSEN],
-                     row->epochs[WILLIS_METHOD_PAPER], row->stopped_by[WILLIS_METHOD_PAPER]);
+    for (int c = 0; c < willis_setting_candidates; c++) add_percent(t, row->trial_iou[c]);
+    willis_out_print(t, " %s | %td | %s |", s[row->chosen].name, row->epochs[WILLIS_METHOD_CHOSEN],
+                     row->stopped_by[WILLIS_METHOD_CHOSEN]);
+    if (willis_experiment_runs(e, WILLIS_METHOD_PAPER))
+      willis_out_print(t, " %td | %s |", row->epochs[WILLIS_METHOD_PAPER],
+                       row->stopped_by[WILLIS_METHOD_PAPER]);
+    else
+      willis_out_print(t, " – | – |");
   }
-  willis_out_print(t,
-                   "\n\nCandidates (all start the output bias as given, Adam, batch of one):\n\n");
+  willis_out_print(t, "\n\nCandidates (Adam, batch of one; an output bias counts where a training "
+                      "does not start with a model):\n\n");
   for (int c = 0; c < willis_setting_candidates; c++)
     willis_out_print(t, "- %s: α %g, γ %g, rate %g (%s), output bias %g\n", s[c].name, s[c].alpha,
                      s[c].gamma, s[c].learning_rate,
@@ -244,7 +273,7 @@ static enum willis_status write_cases(const struct willis_experiment *e, int row
     willis_out_print(&t, ",%s", willis_scores_name(s));
   for (int r = 0; r < rows; r++)
     for (int m = 0; m < WILLIS_METHODS; m++)
-      for (ptrdiff_t i = 0; i < willis_experiment_cases(e); i++) {
+      for (ptrdiff_t i = 0; i < willis_experiment_cases(e) && willis_experiment_runs(e, m); i++) {
         willis_out_print(&t, "\n%d,\"%s\",%s", e->row[r].views, willis_method_label[m],
                          willis_experiment_case_name(e, i));
         add_number(&t, e->row[r].threshold[m]);
@@ -265,6 +294,7 @@ static enum willis_status write_table(const struct willis_experiment *e, int row
     willis_out_print(&t, ",%s_mean,%s_sd", willis_scores_name(s), willis_scores_name(s));
   for (int r = 0; r < rows; r++)
     for (int m = 0; m < WILLIS_METHODS; m++) {
+      if (!willis_experiment_runs(e, m)) continue;
       willis_out_print(&t, "\n%d,\"%s\",%td", e->row[r].views, willis_method_label[m], e->test);
       add_number(&t, e->row[r].threshold[m]);
       for (int s = 0; s < willis_scores_count(); s++) {

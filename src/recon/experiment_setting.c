@@ -28,13 +28,20 @@ _Static_assert(sizeof willis_setting_candidate / sizeof *willis_setting_candidat
                    WILLIS_TRIALS_MOST,
                "the rows hold every trial");
 
+int willis_setting_find(const char *name) {
+  for (int c = 0; c < willis_setting_candidates; c++)
+    if (!strcmp(willis_setting_candidate[c].name, name)) return c;
+  return -1;
+}
+
 /* One training of the experiment. */
 struct job {
   const struct willis_setting *setting;
   ptrdiff_t epochs, validate;
   double threshold; /* NaN: chosen by validation */
   char model[PATH_MAX], log[PATH_MAX];
-  char label[96]; /* for the progress bar */
+  char from[PATH_MAX]; /* empty: from the seed */
+  char label[96];      /* for the progress bar */
 };
 
 /* The library's labels say what a step is; the experiment says which training it belongs to. */
@@ -92,6 +99,7 @@ static enum willis_status run_job(struct willis_experiment *e, const struct job 
   bool going_on = find_checkpoint(job, checkpoint);
   struct willis_train_files files = {.model = job->model,
                                      .log = job->log,
+                                     .from = job->from[0] ? job->from : NULL,
                                      .resume = going_on ? checkpoint : NULL,
                                      .overwrite = true};
   struct relabel relabel = {e->progress, job->label};
@@ -118,7 +126,14 @@ static enum willis_status name_job(struct willis_experiment *e, struct job *job,
       willis_experiment_path(e, job->model, "%s/dae-%d%s.safetensors", err, folder, views, ending);
   if (!status)
     status = willis_experiment_path(e, job->log, "logs/dae-%d%s.csv", err, views, ending);
-  return status;
+  if (status || !e->options->from) return status;
+  /* Trials start as their candidate would. */
+  bool paper = job->setting == &willis_setting_paper;
+  int n = snprintf(job->from, sizeof job->from, "%s/dae-%d%s.safetensors", e->options->from, views,
+                   paper ? "-paper" : "");
+  if (n < 0 || (size_t)n >= sizeof job->from)
+    return willis_fail(err, WILLIS_IO, "%s: the path is too long", e->options->from);
+  return WILLIS_OK;
 }
 
 /* Trains every candidate for a few epochs and takes the best on the held-out patients. */
@@ -126,6 +141,11 @@ static enum willis_status choose(struct willis_experiment *e, struct willis_expe
                                  struct willis_error *err) {
   enum willis_status status = WILLIS_OK;
   double best = -INFINITY;
+  for (int c = 0; c < willis_setting_candidates; c++) row->trial_iou[c] = NAN;
+  if (e->options->setting) {
+    row->chosen = willis_setting_find(e->options->setting);
+    return WILLIS_OK;
+  }
   for (int c = 0; c < willis_setting_candidates && !status; c++) {
     const struct willis_setting *setting = &willis_setting_candidate[c];
     struct job job = {.setting = setting,
@@ -140,7 +160,6 @@ static enum willis_status choose(struct willis_experiment *e, struct willis_expe
     status = name_job(e, &job, "trials", row->views, ending, err);
     if (!status) status = run_job(e, &job, err);
     if (!status) status = willis_log_read(job.log, &epoch, &count, err);
-    row->trial_iou[c] = NAN;
     for (ptrdiff_t i = 0; i < count; i++)
       if (!isnan(epoch[i].best_iou) && !(row->trial_iou[c] >= epoch[i].best_iou))
         row->trial_iou[c] = epoch[i].best_iou;
@@ -189,7 +208,8 @@ enum willis_status willis_experiment_train(struct willis_experiment *e,
   if (!status) status = name_job(e, &paper, "models", row->views, "-paper", err);
   if (!status) status = run_job(e, &chosen, err);
   if (!status) status = read_outcome(row, WILLIS_METHOD_CHOSEN, &chosen, err);
-  if (!status) status = run_job(e, &paper, err);
+  if (status || !willis_experiment_runs(e, WILLIS_METHOD_PAPER)) return status;
+  status = run_job(e, &paper, err);
   if (!status) status = read_outcome(row, WILLIS_METHOD_PAPER, &paper, err);
   return status;
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "io/text.h"
@@ -17,9 +18,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Stream of the order of patients; "order" in ASCII. */
 static const uint64_t order_stream = 0x6f72646572;
@@ -89,15 +88,10 @@ static enum willis_status check_options(const struct willis_train_options *o,
 
 /* A mistyped path must not look like anything else that is wrong. */
 static enum willis_status refuse_missing(const char *path, struct willis_error *err) {
-  struct stat st;
-  if (!path || !stat(path, &st)) return WILLIS_OK;
+  enum willis_path_kind kind = WILLIS_PATH_FILE;
+  enum willis_status status = path ? willis_path_look(path, &kind, err) : WILLIS_OK;
+  if (status || kind != WILLIS_PATH_NONE) return status;
   return willis_fail(err, WILLIS_IO, "%s: no such checkpoint", path);
-}
-
-static enum willis_status refuse_existing(const char *path, struct willis_error *err) {
-  struct stat st;
-  if (!path || stat(path, &st)) return WILLIS_OK;
-  return willis_fail(err, WILLIS_EXISTS, "%s: exists already; --force replaces it", path);
 }
 
 /* ---- memory ---- */
@@ -120,6 +114,34 @@ size_t willis_train_bytes(ptrdiff_t size, ptrdiff_t cases) {
 
 /* ---- set-up ---- */
 
+/* Warm start: the numbers of another model, for instance of the next smaller size. What that model
+ * says about itself is not taken over. */
+static enum willis_status take_start(struct willis_run *run, struct willis_error *err) {
+  struct willis_network *start = NULL;
+  enum willis_status status = willis_network_read(run->files->from, &start, err);
+  if (status) return status;
+  struct willis_digest digest;
+  unsigned char bytes[WILLIS_DIGEST_BYTES];
+  willis_digest_begin(&digest);
+  for (int t = 0; t < willis_network_tensor_count(run->network) && !status; t++) {
+    struct willis_network_tensor to = willis_network_tensor(run->network, t);
+    int found = willis_network_tensor_find(start, to.name);
+    struct willis_network_tensor of = {0};
+    if (found >= 0) of = willis_network_tensor(start, found);
+    if (of.count != to.count) {
+      status = willis_fail(err, WILLIS_MISMATCH, "%s: no %s of %td numbers: another architecture",
+                           run->files->from, to.name, to.count);
+    } else {
+      memcpy(to.values, of.values, (size_t)of.count * sizeof *of.values);
+      willis_digest_add(&digest, of.values, (size_t)of.count * sizeof *of.values);
+    }
+  }
+  willis_digest_end(&digest, bytes);
+  willis_digest_text(bytes, run->start);
+  willis_network_destroy(start);
+  return status;
+}
+
 static void digest_configuration(struct willis_run *run) {
   const struct willis_train_options *o = run->options;
   struct willis_digest digest;
@@ -130,6 +152,7 @@ static void digest_configuration(struct willis_run *run) {
                          o->alpha, o->gamma, o->learning_rate, o->output_bias, (int)o->schedule);
   willis_digest_add_text(&digest, "seed %llu validate every %td threshold %.17g patience %td\n",
                          (unsigned long long)o->seed, o->validate_every, o->threshold, o->patience);
+  if (run->start[0]) willis_digest_add_text(&digest, "from %s\n", run->start);
   /* With a constant rate a run may be made longer. */
   if (o->schedule != WILLIS_SCHEDULE_CONSTANT)
     willis_digest_add_text(&digest, "epochs %td\n", o->epochs);
@@ -166,7 +189,11 @@ static enum willis_status set_up(struct willis_run *run, struct willis_error *er
   const struct willis_train_options *o = run->options;
   enum willis_status status = willis_network_create("dae", o->seed, &run->network, err);
   if (status) return status;
-  if (!isnan(o->output_bias)) willis_network_set_output_bias(run->network, (float)o->output_bias);
+  if (run->files->from)
+    status = take_start(run, err);
+  else if (!isnan(o->output_bias))
+    willis_network_set_output_bias(run->network, (float)o->output_bias);
+  if (status) return status;
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   struct willis_trainer_options options = willis_trainer_defaults();
   for (int a = 0; a < 3; a++) options.size[a] = s->size;
@@ -406,7 +433,9 @@ static enum willis_status finish(struct willis_run *run, struct willis_train_res
   if (status) return status;
   char best[PATH_MAX + 32];
   snprintf(best, sizeof best, "%s.best.safetensors", run->stem);
-  (void)unlink(best); /* the model holds it now */
+  struct willis_error left;
+  if (willis_path_remove(best, &left)) /* the model holds it now */
+    willis_warn(run->warnings, "%s", left.message);
   return WILLIS_OK;
 }
 
@@ -431,8 +460,8 @@ enum willis_status willis_train(struct willis_subset training, struct willis_sub
   status = name_stem(run, err);
   if (!status) status = refuse_missing(files->resume, err);
   bool replace = files->overwrite || resumes_its_own(run);
-  if (!status && !replace) status = refuse_existing(files->model, err);
-  if (!status && !replace) status = refuse_existing(files->log, err);
+  if (!status && !replace) status = willis_path_refuse_existing(files->model, err);
+  if (!status && !replace) status = willis_path_refuse_existing(files->log, err);
   if (!status && !files->resume) status = willis_run_clear(run, err);
   if (!status) status = set_up(run, err);
   if (!status && files->resume) status = willis_run_load(run, err);

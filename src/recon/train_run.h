@@ -39,7 +39,8 @@ struct willis_run {
   struct willis_network *network;
   struct willis_trainer *trainer;
   unsigned char configuration[WILLIS_DIGEST_BYTES], data[WILLIS_DIGEST_BYTES];
-  char stem[PATH_MAX]; /* of the model's path */
+  char start[WILLIS_DIGEST_TEXT]; /* of the parameters of files->from; empty without */
+  char stem[PATH_MAX];            /* of the model's path */
   struct willis_run_counters counters;
   uint32_t *order; /* of the epoch under way */
   struct willis_epoch *epoch;

@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { KEPT = 3, LISTED = 64 };
 
@@ -51,10 +50,16 @@ static void remove_old(const struct willis_run *run) {
   unsigned long long step[LISTED];
   char path[PATH_MAX];
   int count;
-  if (willis_checkpoint_list(run->stem, step, LISTED, &count, NULL)) return;
+  struct willis_error err;
+  if (willis_checkpoint_list(run->stem, step, LISTED, &count, &err)) {
+    willis_warn(run->warnings, "old checkpoints stay: %s", err.message);
+    return;
+  }
   while (count && step[count - 1] > run->counters.step) count--;
   for (int i = 0; i + KEPT < count; i++)
-    if (willis_checkpoint_path(path, sizeof path, run->stem, step[i])) (void)unlink(path);
+    if (willis_checkpoint_path(path, sizeof path, run->stem, step[i]) &&
+        willis_path_remove(path, &err))
+      willis_warn(run->warnings, "an old checkpoint stays: %s", err.message);
 }
 
 static enum willis_status save_best(struct willis_run *run, struct willis_error *err) {
@@ -72,16 +77,20 @@ static enum willis_status save_best(struct willis_run *run, struct willis_error 
   return status ? status : back;
 }
 
-void willis_run_save(struct willis_run *run) {
-  struct willis_error err = {0};
-  enum willis_status status = save_checkpoint(run, &err);
+static enum willis_status save(struct willis_run *run, struct willis_error *err) {
+  enum willis_status status = save_checkpoint(run, err);
   if (!status) remove_old(run);
   if (!status && run->counters.best_epoch && !run->best_saved) {
-    status = save_best(run, &err);
+    status = save_best(run, err);
     run->best_saved = !status;
   }
-  if (!status) status = willis_run_write_log(run, &err);
-  if (!status) return;
+  return status ? status : willis_run_write_log(run, err);
+}
+
+void willis_run_save(struct willis_run *run) {
+  struct willis_error err = {0};
+  /* Once more: a share that was away for a moment, a block that was remapped. */
+  if (!save(run, &err) || !save(run, &err)) return;
   run->save_failed = true;
   willis_warn(run->warnings, "training goes on, but saving failed: %s", err.message);
 }
@@ -100,7 +109,8 @@ enum willis_status willis_run_clear(struct willis_run *run, struct willis_error 
                            "%s: a checkpoint of an earlier run; --resume goes on with it, --force "
                            "removes it",
                            path);
-      if (unlink(path)) return willis_fail(err, WILLIS_IO, "%s: cannot remove it", path);
+      status = willis_path_remove(path, err);
+      if (status) return status;
     }
   } while (count);
   return WILLIS_OK;
@@ -242,7 +252,8 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
       {"gamma", gamma},
       {"learning_rate", rate},
       {"schedule", o->schedule == WILLIS_SCHEDULE_COSINE ? "cosine" : "constant"},
-      {"output_bias", isnan(o->output_bias) ? NULL : bias},
+      {"output_bias", isnan(o->output_bias) || run->files->from ? NULL : bias},
+      {"started_from", run->start[0] ? run->start : NULL},
       {"epochs", epoch},
       {"seed", seed},
       {"patients", patients},

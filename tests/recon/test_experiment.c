@@ -84,6 +84,37 @@ static void is_written(void **state) {
   assert_int_equal(willis_experiment_table1(&options, NULL, NULL, &err), WILLIS_MISMATCH);
 }
 
+/* One setting, started with the models of the experiment before: no trials, and no row of the
+ * paper's setting anywhere. */
+static void one_setting_from_models(void **state) {
+  (void)state;
+  char folder[512], models[512];
+  snprintf(folder, sizeof folder, "%s", scratch_path("warm"));
+  snprintf(models, sizeof models, "%s", scratch_path("whole/models"));
+  struct willis_experiment_options options = tiny(folder);
+  options.size = 24;
+  options.setting = "no such";
+  options.from = models;
+  struct willis_error err = {0};
+  assert_int_equal(willis_experiment_table1(&options, NULL, NULL, &err), WILLIS_INVALID_ARGUMENT);
+  options.setting = "c";
+  if (willis_experiment_table1(&options, NULL, NULL, &err)) fail_msg("%s", err.message);
+  char *table = read_text(folder, "table.md"), *cases = read_text(folder, "cases.csv");
+  assert_non_null(strstr(table, "without trials"));
+  assert_non_null(strstr(table, "network, chosen setting"));
+  assert_null(strstr(table, "network, the paper's setting"));
+  assert_null(strstr(cases, "network, the paper's setting"));
+  willis_release(table);
+  willis_release(cases);
+  struct willis_network *network;
+  char path[600];
+  snprintf(path, sizeof path, "%s/models/dae-2.safetensors", folder);
+  assert_int_equal(willis_network_read(path, &network, NULL), WILLIS_OK);
+  assert_string_equal(willis_network_metadata(network, "size"), "24");
+  assert_non_null(willis_network_metadata(network, "started_from"));
+  willis_network_destroy(network);
+}
+
 /* Says stop at the report that uses up what is left. */
 static bool stop_later(const char *what, double done, double total, const char *unit,
                        void *context) {
@@ -124,6 +155,8 @@ static void goes_on(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(is_written), cmocka_unit_test(goes_on)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(is_written),
+                                     cmocka_unit_test(one_setting_from_models),
+                                     cmocka_unit_test(goes_on)};
   return cmocka_run_group_tests(tests, set_up, remove_scratch_tree);
 }

@@ -203,6 +203,52 @@ static void threads_do_not_matter(void **state) {
   willis_threads_set(0);
 }
 
+/* With a rate that changes nothing, what is learned stays the numbers that it started with; and a
+ * run that started elsewhere is another run. */
+static void starts_with_another_model(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err = {0};
+  struct willis_subset training = {dataset, 0, PATIENTS - HELD_OUT}, none = {dataset, 0, 0};
+  const char *first = strdup(scratch_path("first.safetensors"));
+  const char *second = strdup(scratch_path("second.safetensors"));
+  struct willis_train_files files = {.model = first};
+  assert_int_equal(willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, NULL),
+                   WILLIS_OK);
+  options.learning_rate = 1e-30;
+  options.seed = 4;
+  files = (struct willis_train_files){.model = second, .from = first};
+  if (willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, &err))
+    fail_msg("%s", err.message);
+  struct willis_network *a, *b;
+  assert_int_equal(willis_network_read(first, &a, NULL), WILLIS_OK);
+  assert_int_equal(willis_network_read(second, &b, NULL), WILLIS_OK);
+  for (int t = 0; t < willis_network_tensor_count(a); t++) {
+    struct willis_network_tensor x = willis_network_tensor(a, t), y = willis_network_tensor(b, t);
+    if (x.learned)
+      assert_memory_equal(x.values, y.values, (size_t)x.count * sizeof(float));
+    else
+      assert_memory_not_equal(x.values, y.values, (size_t)x.count * sizeof(float));
+  }
+  assert_null(willis_network_metadata(a, "started_from"));
+  assert_non_null(willis_network_metadata(b, "started_from"));
+  assert_null(willis_network_metadata(b, "output_bias"));
+  willis_network_destroy(a);
+  willis_network_destroy(b);
+
+  files.from = NULL;
+  files.resume = checkpoint_of(second, STEPS);
+  assert_int_equal(willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, NULL),
+                   WILLIS_MISMATCH);
+  files = (struct willis_train_files){.model = scratch_path("third.safetensors"),
+                                      .from = scratch_path("nothing.safetensors")};
+  assert_int_equal(willis_train(training, none, &options, &files, NULL, NULL, NULL, &result, NULL),
+                   WILLIS_IO);
+  free((char *)(uintptr_t)first);
+  free((char *)(uintptr_t)second);
+}
+
 static void falls_back_to_what_verifies(void **state) {
   (void)state;
   struct willis_train_options options = fast();
@@ -300,6 +346,7 @@ int main(void) {
       cmocka_unit_test(model_says_what_it_is),
       cmocka_unit_test(resumes_to_the_bit),
       cmocka_unit_test(threads_do_not_matter),
+      cmocka_unit_test(starts_with_another_model),
       cmocka_unit_test(falls_back_to_what_verifies),
       cmocka_unit_test(refuses_what_does_not_belong),
   };
