@@ -1,5 +1,5 @@
-/* The I/O table, reading with limits, and writing aside: unique temporary in the same folder,
- * write, fsync, rename, fsync of the folder. */
+/* Reading with limits, and writing aside: unique temporary in the same folder, write, fsync,
+ * rename, fsync of the folder. */
 #define _GNU_SOURCE
 #include "base/file.h"
 
@@ -7,87 +7,14 @@
 #include "base/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum { PIECE = 1 << 18 };
-
-/* ---- the table ---- */
-
-static int system_open_read(const char *path) {
-  return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-}
-/* As mkstemp(), but the kernel applies the umask as it does for any new file; asking for the umask
- * from here would change it for a moment for all threads. */
-static int system_make_temporary(char *template_path) {
-  static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
-  char *mark = template_path + strlen(template_path) - 6;
-  for (int attempt = 0; attempt < 100; attempt++) {
-    unsigned char random[6];
-    if (getentropy(random, sizeof random)) return -1;
-    for (int i = 0; i < 6; i++) mark[i] = letters[random[i] % 32];
-    int fd = open(template_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0 || errno != EEXIST) return fd;
-  }
-  return -1;
-}
-static int system_rename_new(const char *from, const char *to) {
-  /* link fails when `to` exists, atomically; file systems without links get the check that
-   * renameat2 or, last, a look can give. */
-  if (link(from, to) == 0) return unlink(from);
-  if (errno == EEXIST) return -1;
-  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno == EEXIST) return -1;
-  if (access(to, F_OK) == 0) {
-    errno = EEXIST;
-    return -1;
-  }
-  return rename(from, to);
-}
-static int system_sync_folder(const char *path_inside) {
-  char folder[PATH_MAX];
-  const char *slash = strrchr(path_inside, '/');
-  int n = slash ? (int)(slash - path_inside) : 1;
-  if (slash == path_inside) n = 1;
-  if (n >= (int)sizeof folder) return -1;
-  snprintf(folder, sizeof folder, "%.*s", n, slash ? path_inside : ".");
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return errno == EACCES ? 0 : -1; /* may be written, but not read: nothing to be done */
-  int result = fsync(fd);
-  /* Some file systems cannot sync a folder; that is not a failure to write. */
-  if (result && (errno == EINVAL || errno == ENOTSUP)) result = 0;
-  close(fd);
-  return result;
-}
-
-static const struct willis_io_table standard = {
-    .open_read = system_open_read,
-    .read = read,
-    .make_temporary = system_make_temporary,
-    .write = write,
-    .sync = fsync,
-    .close = close,
-    .rename = rename,
-    .rename_new = system_rename_new,
-    .remove = unlink,
-    .sync_folder = system_sync_folder,
-};
-static const struct willis_io_table *io = &standard;
-
-const struct willis_io_table *willis_io_standard(void) {
-  return &standard;
-}
-void willis_io_set(const struct willis_io_table *table) {
-  io = table ? table : &standard;
-}
 
 /* ---- reading ---- */
 
@@ -98,30 +25,38 @@ static size_t smaller(size_t a, size_t b) {
 /* A regular file, open, and its size. */
 static enum willis_status open_regular(const char *path, int *fd, size_t *size,
                                        struct willis_error *err) {
-  *fd = io->open_read(path);
+  do *fd = willis_io()->open_read(path);
+  while (*fd < 0 && errno == EINTR);
   if (*fd < 0) return willis_fail(err, WILLIS_IO, "%s: cannot open: %s", path, strerror(errno));
   struct stat st;
-  if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0) {
+  int failed;
+  do failed = willis_io()->look_at_open(*fd, &st);
+  while (failed && errno == EINTR);
+  if (!failed && S_ISREG(st.st_mode) && st.st_size >= 0) {
     *size = (size_t)st.st_size;
     return WILLIS_OK;
   }
-  io->close(*fd);
+  if (failed)
+    willis_fail(err, WILLIS_IO, "%s: cannot look: %s", path, strerror(errno));
+  else
+    willis_fail(err, WILLIS_IO, "%s: not a regular file", path);
+  willis_io()->close(*fd);
   *fd = -1;
-  return willis_fail(err, WILLIS_IO, "%s: not a regular file", path);
+  return WILLIS_IO;
 }
 
-/* `want` bytes, or fewer when the file shrank meanwhile. */
+/* All of `want` bytes: a text that ends early would look whole. */
 static enum willis_status read_bytes(const char *path, int fd, unsigned char *bytes, size_t want,
-                                     size_t *got, struct willis_error *err) {
-  *got = 0;
-  while (*got < want) {
-    ssize_t n = io->read(fd, bytes + *got, want - *got);
+                                     struct willis_error *err) {
+  for (size_t got = 0; got < want;) {
+    ssize_t n = willis_io()->read(fd, bytes + got, want - got);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0)
-      return willis_fail(err, WILLIS_IO, "%s: reading at byte %zu: %s", path, *got,
-                         strerror(errno));
-    if (n == 0) break;
-    *got += (size_t)n;
+      return willis_fail(err, WILLIS_IO, "%s: reading at byte %zu: %s", path, got, strerror(errno));
+    if (n == 0)
+      return willis_fail(err, WILLIS_IO, "%s: ends at byte %zu of %zu: it shrank while it was read",
+                         path, got, want);
+    got += (size_t)n;
   }
   return WILLIS_OK;
 }
@@ -145,14 +80,15 @@ enum willis_status willis_file_read(const char *path, size_t limit, unsigned cha
     status = willis_fail_memory(err, path, (ptrdiff_t)there + 1, 1);
     goto out;
   }
-  status = read_bytes(path, fd, buffer, there, size, err);
+  status = read_bytes(path, fd, buffer, there, err);
   if (status) goto out;
-  buffer[*size] = 0;
+  buffer[there] = 0;
+  *size = there;
   *bytes = buffer;
   buffer = NULL;
 out:
   willis_release(buffer);
-  io->close(fd);
+  willis_io()->close(fd);
   return status;
 }
 
@@ -162,14 +98,27 @@ enum willis_status willis_file_head(const char *path, unsigned char *bytes, size
   *got = 0;
   enum willis_status status = open_regular(path, &fd, size, err);
   if (status) return status;
-  status = read_bytes(path, fd, bytes, smaller(room, *size), got, err);
-  io->close(fd);
+  const size_t want = smaller(room, *size);
+  status = read_bytes(path, fd, bytes, want, err);
+  if (!status) *got = want;
+  willis_io()->close(fd);
   return status;
 }
 
 bool willis_is_gzip(const unsigned char *bytes, size_t size) {
   return size >= 3 && bytes[0] == 0x1f && bytes[1] == 0x8b && bytes[2] == 8;
 }
+
+/* zlib's memory comes from where all memory comes from. */
+static void *zlib_take(void *context, uInt count, uInt size) {
+  (void)context;
+  return willis_take((ptrdiff_t)count, size);
+}
+static void zlib_release(void *context, void *block) {
+  (void)context;
+  willis_release(block);
+}
+static const z_stream fresh_stream = {.zalloc = zlib_take, .zfree = zlib_release};
 
 /* The output grows by doubling, so memory follows what is really there and not what a trailer says.
  */
@@ -224,7 +173,7 @@ enum willis_status willis_gunzip(const unsigned char *bytes, size_t size, size_t
                                  unsigned char **out, size_t *out_size, struct willis_error *err) {
   *out = NULL;
   *out_size = 0;
-  z_stream z = {0};
+  z_stream z = fresh_stream;
   if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
     return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for inflating");
   enum willis_status status = inflate_members(&z, bytes, size, limit, out, out_size, err);
@@ -234,7 +183,7 @@ enum willis_status willis_gunzip(const unsigned char *bytes, size_t size, size_t
 
 size_t willis_gunzip_head(const unsigned char *bytes, size_t size, unsigned char *out,
                           size_t want) {
-  z_stream z = {0};
+  z_stream z = fresh_stream;
   if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) return 0;
   z.next_in = (unsigned char *)(uintptr_t)bytes;
   z.avail_in = (uInt)smaller(size, PIECE);
@@ -261,7 +210,8 @@ enum willis_status willis_file_read_expanded(const char *path, size_t file_limit
 
 struct willis_writer {
   int fd;
-  bool overwrite, gzip, to_stdout, placed;
+  bool overwrite, gzip, to_stdout;
+  bool placed; /* or gone: there is no temporary any more */
   z_stream z;
   size_t written;
   unsigned char piece[PIECE];
@@ -269,8 +219,27 @@ struct willis_writer {
   char path[PATH_MAX];
 };
 
-static enum willis_status already_there(const char *path, struct willis_error *err) {
-  return willis_fail(err, WILLIS_EXISTS, "%s: exists already; --force replaces it", path);
+/* May `path` be written? */
+static enum willis_status check_target(const char *path, bool overwrite, struct willis_error *err) {
+  enum willis_path_kind kind;
+  if (!overwrite) return willis_path_refuse_existing(path, err);
+  enum willis_status status = willis_path_look(path, &kind, err);
+  if (!status && kind != WILLIS_PATH_NONE && kind != WILLIS_PATH_FILE)
+    status = willis_fail(err, WILLIS_IO, "%s: exists and is not a regular file", path);
+  return status;
+}
+
+/* Closes and removes the temporary; says so when it stays, behind what `err` says already. */
+static void discard(struct willis_writer *w, struct willis_error *err) {
+  if (w->to_stdout || w->placed) return;
+  if (w->fd >= 0) willis_io()->close(w->fd);
+  w->fd = -1;
+  w->placed = true;
+  struct willis_error left;
+  if (!willis_path_remove(w->temporary, &left) || !err) return;
+  char said[sizeof err->message];
+  memcpy(said, err->message, sizeof said);
+  willis_fail(err, err->status, "%.250s; left behind: %.200s", said, left.message);
 }
 
 enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzip,
@@ -291,28 +260,21 @@ enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzi
     willis_release(w);
     return willis_fail(err, WILLIS_IO, "output path is longer than %d bytes", PATH_MAX);
   }
-  struct stat st;
-  if (!w->to_stdout && stat(path, &st) == 0) {
-    enum willis_status status = WILLIS_OK;
-    if (!overwrite)
-      status = already_there(path, err);
-    else if (!S_ISREG(st.st_mode))
-      status = willis_fail(err, WILLIS_IO, "%s: exists and is not a regular file", path);
-    if (status) {
-      willis_release(w);
-      return status;
-    }
+  enum willis_status status = w->to_stdout ? WILLIS_OK : check_target(path, overwrite, err);
+  if (!status) {
+    do w->fd = w->to_stdout ? STDOUT_FILENO : willis_io()->make_temporary(w->temporary);
+    while (w->fd < 0 && errno == EINTR);
+    if (w->fd < 0)
+      status = willis_fail(err, WILLIS_IO, "%s: cannot write: %s", path, strerror(errno));
   }
-  w->fd = w->to_stdout ? STDOUT_FILENO : io->make_temporary(w->temporary);
-  if (w->fd < 0) {
-    enum willis_status status =
-        willis_fail(err, WILLIS_IO, "%s: cannot write: %s", path, strerror(errno));
+  if (status) {
     willis_release(w);
     return status;
   }
   if (gzip) {
-    enum willis_status status = willis_writer_compress(w, err);
+    status = willis_writer_compress(w, err);
     if (status) {
+      discard(w, err);
       willis_writer_abandon(w);
       return status;
     }
@@ -322,6 +284,7 @@ enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzi
 }
 
 enum willis_status willis_writer_compress(struct willis_writer *w, struct willis_error *err) {
+  w->z = fresh_stream;
   /* Level 1 costs a fifth of the time of level 6 and a tenth more bytes on vessel volumes. */
   if (deflateInit2(&w->z, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
     return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for compressing");
@@ -333,11 +296,14 @@ static enum willis_status write_all(struct willis_writer *w, const unsigned char
                                     size_t size, struct willis_error *err) {
   size_t done = 0;
   while (done < size) {
-    ssize_t put = io->write(w->fd, bytes + done, size - done);
+    ssize_t put = willis_io()->write(w->fd, bytes + done, size - done);
     if (put < 0 && errno == EINTR) continue;
-    if (put <= 0)
-      return willis_fail(err, WILLIS_IO, "%s: writing at byte %zu: %s", w->path, w->written + done,
-                         put < 0 ? strerror(errno) : "nothing was written");
+    if (put <= 0) {
+      willis_fail(err, WILLIS_IO, "%s: writing at byte %zu: %s", w->path, w->written + done,
+                  put < 0 ? strerror(errno) : "nothing was written");
+      discard(w, err);
+      return WILLIS_IO;
+    }
     done += (size_t)put;
   }
   w->written += size;
@@ -374,22 +340,23 @@ enum willis_status willis_writer_put(struct willis_writer *w, const void *bytes,
 
 static enum willis_status place(struct willis_writer *w, struct willis_error *err) {
   int unsynced;
-  do unsynced = io->sync(w->fd);
+  do unsynced = willis_io()->sync(w->fd);
   while (unsynced && errno == EINTR);
   if (unsynced && !(errno == EINVAL || errno == ENOTSUP))
     return willis_fail(err, WILLIS_IO, "%s: cannot sync: %s", w->path, strerror(errno));
   int fd = w->fd;
   w->fd = -1;
-  if (io->close(fd) && errno != EINTR) /* interrupted or not, Linux has closed it */
+  if (willis_io()->close(fd) && errno != EINTR) /* interrupted or not, Linux has closed it */
     return willis_fail(err, WILLIS_IO, "%s: cannot close: %s", w->path, strerror(errno));
-  int (*move)(const char *, const char *) = w->overwrite ? io->rename : io->rename_new;
+  int (*move)(const char *, const char *) =
+      w->overwrite ? willis_io()->rename : willis_io()->rename_new;
   if (move(w->temporary, w->path)) {
-    if (errno == EEXIST) return already_there(w->path, err);
+    if (errno == EEXIST) return willis_fail_existing(w->path, err);
     return willis_fail(err, WILLIS_IO, "%s: cannot rename into place: %s", w->path,
                        strerror(errno));
   }
   w->placed = true;
-  if (io->sync_folder(w->path))
+  if (willis_io()->sync_folder(w->path))
     return willis_fail(err, WILLIS_IO, "%s: written, but its folder cannot be synced: %s", w->path,
                        strerror(errno));
   return WILLIS_OK;
@@ -399,6 +366,7 @@ enum willis_status willis_writer_commit(struct willis_writer *w, struct willis_e
   enum willis_status status = WILLIS_OK;
   if (w->gzip) status = deflate_piece(w, NULL, 0, Z_FINISH, err);
   if (!status && !w->to_stdout) status = place(w, err);
+  if (status) discard(w, err);
   willis_writer_abandon(w);
   return status;
 }
@@ -406,10 +374,7 @@ enum willis_status willis_writer_commit(struct willis_writer *w, struct willis_e
 void willis_writer_abandon(struct willis_writer *w) {
   if (!w) return;
   if (w->gzip) deflateEnd(&w->z);
-  if (!w->to_stdout) {
-    if (w->fd >= 0) io->close(w->fd);
-    if (!w->placed) io->remove(w->temporary);
-  }
+  discard(w, NULL);
   willis_release(w);
 }
 
@@ -424,14 +389,4 @@ enum willis_status willis_file_write(const char *path, const void *bytes, size_t
     return status;
   }
   return willis_writer_commit(writer, err);
-}
-
-bool willis_path_is_folder(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-bool willis_path_ends(const char *path, const char *ending) {
-  size_t n = strlen(path), m = strlen(ending);
-  return n >= m && strcasecmp(path + n - m, ending) == 0;
 }

@@ -1,32 +1,15 @@
-/* The one way to touch files: a table of system calls that tests replace, whole-file reading with
- * limits, and writers that leave either the complete new file or the old one. */
+/* The one way to read and write files: whole-file reading with limits, and writers that leave
+ * either the complete new file or the old one. */
 #ifndef WILLIS_BASE_FILE_H
 #define WILLIS_BASE_FILE_H
+
+#include "base/io_table.h"
+#include "base/path.h"
 
 #include <willis/error.h>
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
-
-/* Same meaning and errno as the POSIX calls. `make_temporary` is mkstemp with the mode of any new
- * file; `rename_new` fails with EEXIST when `to` exists. */
-struct willis_io_table {
-  int (*open_read)(const char *path);
-  ssize_t (*read)(int fd, void *buffer, size_t bytes);
-  int (*make_temporary)(char *template_path);
-  ssize_t (*write)(int fd, const void *buffer, size_t bytes);
-  int (*sync)(int fd);
-  int (*close)(int fd);
-  int (*rename)(const char *from, const char *to);
-  int (*rename_new)(const char *from, const char *to);
-  int (*remove)(const char *path);
-  int (*sync_folder)(const char *path_inside);
-};
-/* The system's own calls. */
-const struct willis_io_table *willis_io_standard(void);
-/* Null puts the standard table back. Not thread safe; for tests. */
-void willis_io_set(const struct willis_io_table *table);
 
 /* The whole file; only regular files. The caller frees *bytes with willis_release(). One byte
  * (zero) more than *size is allocated, so that text readers find an end. IO, FORMAT (larger than
@@ -79,9 +62,5 @@ void willis_writer_abandon(struct willis_writer *writer);
 WILLIS_CHECKED enum willis_status willis_file_write(const char *path, const void *bytes,
                                                     size_t size, bool overwrite, bool gzip,
                                                     struct willis_error *err);
-
-bool willis_path_is_folder(const char *path);
-/* True when `path` ends with `ending`, ASCII case ignored. */
-bool willis_path_ends(const char *path, const char *ending);
 
 #endif

@@ -9,7 +9,6 @@
 #include "io/dicom_slice.h"
 #include "io/io.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,10 +127,6 @@ static int by_place(const void *a, const void *b) {
   if (p->place != q->place) return p->place < q->place ? -1 : 1;
   return strcmp(p->name, q->name);
 }
-static int by_name(const void *a, const void *b) {
-  const struct entry *p = a, *q = b;
-  return strcmp(p->name, q->name);
-}
 
 static enum willis_status add_entry(struct series *s, ptrdiff_t *room, const char *folder,
                                     const char *name) {
@@ -153,16 +148,12 @@ static enum willis_status add_entry(struct series *s, ptrdiff_t *room, const cha
 }
 
 static enum willis_status list_folder(struct series *s, const char *folder) {
-  DIR *listing = opendir(folder);
-  if (!listing) return willis_fail(s->err, WILLIS_IO, "cannot open the folder: %m");
+  struct willis_names names;
   ptrdiff_t room = 0;
-  enum willis_status status = WILLIS_OK;
-  const struct dirent *file;
-  while (!status && (file = readdir(listing)))
-    if (file->d_name[0] != '.') status = add_entry(s, &room, folder, file->d_name);
-  closedir(listing);
-  /* The order of a listing is chance; messages and equal places shall not be. */
-  if (!status && s->count) qsort(s->entry, (size_t)s->count, sizeof *s->entry, by_name);
+  enum willis_status status = willis_folder_list(folder, &names, s->err);
+  for (ptrdiff_t i = 0; i < names.count && !status; i++)
+    if (names.name[i][0] != '.') status = add_entry(s, &room, folder, names.name[i]);
+  willis_names_release(&names);
   return status;
 }
 
@@ -172,9 +163,10 @@ static enum willis_status read_entry(const struct series *s, struct entry *entry
   unsigned char *bytes;
   size_t size;
   *is_slice = false;
-  if (willis_path_is_folder(entry->path)) return WILLIS_OK;
-  enum willis_status status =
-      willis_file_read(entry->path, s->limits->file_bytes, &bytes, &size, s->err);
+  enum willis_path_kind kind;
+  enum willis_status status = willis_path_look(entry->path, &kind, s->err);
+  if (status || kind == WILLIS_PATH_FOLDER) return status;
+  status = willis_file_read(entry->path, s->limits->file_bytes, &bytes, &size, s->err);
   if (status) return status;
   if (willis_dicom_recognize(bytes, size)) {
     status = scan_and_read(bytes, size, s->limits, is_slice, &entry->slice, pixels, s->err);

@@ -24,30 +24,32 @@ static bool is_model(const unsigned char *bytes, size_t size) {
 }
 
 /* A text beside the image that speaks of views: other software puts other texts there. */
-static bool has_views(const char *path) {
+static enum willis_status has_views(const char *path, bool *found, struct willis_error *err) {
   char *json = NULL;
   unsigned char *bytes = NULL;
   size_t size = 0;
-  bool found = false;
-  if (willis_stack_json_path(path, &json, NULL) == WILLIS_OK &&
-      willis_file_read(json, WILLIS_STACK_JSON_BYTES, &bytes, &size, NULL) == WILLIS_OK)
-    found = memmem(bytes, size, "\"views\"", 7) != NULL;
+  enum willis_path_kind kind = WILLIS_PATH_NONE;
+  *found = false;
+  enum willis_status status = willis_stack_json_path(path, &json, err);
+  if (status == WILLIS_INVALID_ARGUMENT) return WILLIS_OK; /* no name of a stack */
+  if (!status) status = willis_path_look(json, &kind, err);
+  if (!status && kind == WILLIS_PATH_FILE)
+    status = willis_file_read(json, WILLIS_STACK_JSON_BYTES, &bytes, &size, err);
+  if (status == WILLIS_FORMAT) status = WILLIS_OK; /* larger than any of ours */
+  *found = !status && bytes && memmem(bytes, size, "\"views\"", 7);
   willis_release(bytes);
   willis_release(json);
-  return found;
+  return status;
 }
 
 static enum willis_file_kind identify_bytes(const char *path, const unsigned char *bytes,
                                             size_t size, size_t whole, const char **format) {
-  if (willis_nifti_recognize(bytes, size)) {
-    *format = "NIfTI";
-    return has_views(path) ? WILLIS_FILE_PROJECTIONS : WILLIS_FILE_VOLUME;
-  }
   const struct {
     bool is_it;
     const char *format;
     enum willis_file_kind kind;
   } row[] = {
+      {willis_nifti_recognize(bytes, size), "NIfTI", WILLIS_FILE_VOLUME},
       {willis_nrrd_recognize(bytes, size), "NRRD", WILLIS_FILE_VOLUME},
       {willis_angiogram_recognize(bytes, size), "DICOM", WILLIS_FILE_ANGIOGRAM},
       {willis_dicom_recognize(bytes, size), "DICOM", WILLIS_FILE_VOLUME},
@@ -75,7 +77,10 @@ enum willis_status willis_file_identify(const char *path, enum willis_file_kind 
                                         const char **format, struct willis_error *err) {
   *kind = WILLIS_FILE_UNKNOWN;
   *format = "unknown";
-  if (willis_path_is_folder(path)) {
+  enum willis_path_kind place;
+  enum willis_status status = willis_path_look(path, &place, err);
+  if (status) return status;
+  if (place == WILLIS_PATH_FOLDER) {
     *kind = WILLIS_FILE_VOLUME;
     *format = "DICOM folder";
     return WILLIS_OK;
@@ -83,7 +88,7 @@ enum willis_status willis_file_identify(const char *path, enum willis_file_kind 
   unsigned char *head = willis_take(2 * HEAD, 1);
   if (!head) return willis_fail_memory(err, "a file's first bytes", 2 * HEAD, 1);
   size_t got, whole;
-  enum willis_status status = willis_file_head(path, head, HEAD, &got, &whole, err);
+  status = willis_file_head(path, head, HEAD, &got, &whole, err);
   if (!status && willis_is_gzip(head, got)) {
     unsigned char *plain = head + HEAD;
     size_t plain_got = willis_gunzip_head(head, got, plain, HEAD);
@@ -93,5 +98,8 @@ enum willis_status willis_file_identify(const char *path, enum willis_file_kind 
     *kind = identify_bytes(path, head, got, whole, format);
   }
   willis_release(head);
+  bool is_stack = false;
+  if (!status && !strcmp(*format, "NIfTI")) status = has_views(path, &is_stack, err);
+  if (is_stack) *kind = WILLIS_FILE_PROJECTIONS;
   return status;
 }

@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static enum willis_status too_few(size_t have, size_t need, struct willis_error *err) {
   return willis_fail(err, WILLIS_FORMAT, "the header claims %zu bytes of voxels, but there are %zu",
@@ -103,14 +102,13 @@ static enum willis_status read_beside(const char *path, const char *name,
   if (!beside) return willis_fail_memory(err, "a path", length, 1);
   memcpy(beside, path, (size_t)folder);
   memcpy(beside + folder, name, strlen(name) + 1);
-  struct stat st;
-  enum willis_status status;
-  if (lstat(beside, &st) == 0 && !S_ISREG(st.st_mode))
+  bool is_plain;
+  enum willis_status status = willis_path_is_plain(beside, &is_plain, err);
+  if (!status && !is_plain)
     status =
         willis_fail(err, WILLIS_FORMAT,
                     "data file %s is not a regular file, expected no link, pipe or device", name);
-  else
-    status = willis_file_read(beside, limits->file_bytes, bytes, size, err);
+  if (!status) status = willis_file_read(beside, limits->file_bytes, bytes, size, err);
   willis_release(beside);
   return status;
 }

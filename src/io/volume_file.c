@@ -39,8 +39,10 @@ enum willis_status willis_volume_read(const char *path, struct willis_volume *vo
   struct willis_limits limits = willis_limits_defaults();
   struct willis_warned_path named;
   const struct willis_warnings *listener = willis_warnings_name(&named, warnings, path);
-  enum willis_status status;
-  if (willis_path_is_folder(path)) {
+  enum willis_path_kind kind;
+  enum willis_status status = willis_path_look(path, &kind, err);
+  if (status) return status;
+  if (kind == WILLIS_PATH_FOLDER) {
     status = willis_dicom_read_folder(path, &limits, volume, listener, err);
   } else {
     unsigned char *bytes;

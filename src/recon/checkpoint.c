@@ -1,12 +1,10 @@
 /* Checkpoint files: sections behind checksums, and their names in a folder. */
-#define _GNU_SOURCE
 #include "recon/checkpoint.h"
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -169,11 +167,11 @@ enum willis_status willis_checkpoint_list(const char *stem, unsigned long long *
   *count = 0;
   int n = slash == stem ? 1 : slash ? (int)(slash - stem) : 1;
   snprintf(folder, sizeof folder, "%.*s", n, slash ? stem : ".");
-  DIR *dir = opendir(folder);
-  if (!dir) return willis_fail(err, WILLIS_IO, "%s: %s", folder, strerror(errno));
-  for (struct dirent *entry; (entry = readdir(dir));) {
+  struct willis_names names;
+  enum willis_status status = willis_folder_list(folder, &names, err);
+  for (ptrdiff_t i = 0; i < names.count && !status; i++) {
     unsigned long long value;
-    if (!willis_checkpoint_split(entry->d_name, found, sizeof found, &value) || strcmp(found, base))
+    if (!willis_checkpoint_split(names.name[i], found, sizeof found, &value) || strcmp(found, base))
       continue;
     int at = *count;
     if (at == most && value < step[0]) continue;
@@ -187,6 +185,6 @@ enum willis_status willis_checkpoint_list(const char *stem, unsigned long long *
     for (; at > 0 && step[at - 1] > value; at--) step[at] = step[at - 1];
     step[at] = value;
   }
-  closedir(dir);
-  return WILLIS_OK;
+  willis_names_release(&names);
+  return status;
 }

@@ -6,12 +6,10 @@
 
 #include <willis/train.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { LIST_BYTES = 16 << 20 };
 
@@ -73,24 +71,31 @@ static enum willis_status add_case(struct willis_cohort *cohort, ptrdiff_t *room
   return WILLIS_OK;
 }
 
+static void drop_last(struct willis_cohort *cohort) {
+  struct willis_case *last = &cohort->cases[--cohort->count];
+  willis_release(last->path);
+  willis_release(last->name);
+}
+
 static int by_path(const void *a, const void *b) {
   return strcmp(((const struct willis_case *)a)->path, ((const struct willis_case *)b)->path);
 }
 
 static enum willis_status read_folder(const char *path, struct willis_cohort *cohort,
                                       struct willis_error *err) {
-  DIR *folder = opendir(path);
-  if (!folder)
-    return willis_fail(err, WILLIS_IO, "%s: cannot open the folder: %s", path, strerror(errno));
-  enum willis_status status = WILLIS_OK;
+  struct willis_names names;
+  enum willis_status status = willis_folder_list(path, &names, err);
   ptrdiff_t room = 0;
-  for (struct dirent *entry; !status && (entry = readdir(folder));) {
-    struct stat st;
-    if (entry->d_name[0] == '.' || fstatat(dirfd(folder), entry->d_name, &st, 0)) continue;
-    if (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && stem_length(entry->d_name)))
-      status = add_case(cohort, &room, path, entry->d_name, err);
+  for (ptrdiff_t i = 0; i < names.count && !status; i++) {
+    enum willis_path_kind kind;
+    if (names.name[i][0] == '.') continue;
+    status = add_case(cohort, &room, path, names.name[i], err);
+    if (!status) status = willis_path_look(cohort->cases[cohort->count - 1].path, &kind, err);
+    if (!status && kind != WILLIS_PATH_FOLDER &&
+        !(kind == WILLIS_PATH_FILE && stem_length(names.name[i])))
+      drop_last(cohort);
   }
-  closedir(folder);
+  willis_names_release(&names);
   if (status) return status;
   if (!cohort->count)
     return willis_fail(err, WILLIS_FORMAT,
@@ -114,9 +119,11 @@ static char *trim(char *line) {
 static enum willis_status check_line(const struct willis_cohort *cohort, const char *list,
                                      ptrdiff_t line, struct willis_error *err) {
   const char *path = cohort->cases[cohort->count - 1].path;
-  struct stat st;
-  if (stat(path, &st))
-    return willis_fail(err, WILLIS_IO, "%s: line %td: %s: %s", list, line, path, strerror(errno));
+  enum willis_path_kind kind;
+  enum willis_status status = willis_path_look(path, &kind, err);
+  if (status) return status;
+  if (kind == WILLIS_PATH_NONE)
+    return willis_fail(err, WILLIS_IO, "%s: line %td: %s: %s", list, line, path, strerror(ENOENT));
   for (ptrdiff_t i = 0; i + 1 < cohort->count; i++)
     if (!strcmp(cohort->cases[i].path, path))
       return willis_fail(err, WILLIS_FORMAT, "%s: line %td: %s is listed twice", list, line, path);
@@ -163,15 +170,16 @@ enum willis_status willis_cohort_read(const char *path, struct willis_cohort *co
                                       struct willis_error *err) {
   *cohort = (struct willis_cohort){0};
   char real[PATH_MAX];
-  struct stat st;
-  if (stat(path, &st) || !realpath(path, real))
-    return willis_fail(err, WILLIS_IO, "%s: %s", path, strerror(errno));
-  enum willis_status status =
-      S_ISDIR(st.st_mode) ? read_folder(path, cohort, err) : read_list(path, cohort, err);
+  enum willis_path_kind kind;
+  enum willis_status status = willis_path_look(path, &kind, err);
+  if (status) return status;
+  if (!realpath(path, real)) return willis_fail(err, WILLIS_IO, "%s: %s", path, strerror(errno));
+  const bool is_folder = kind == WILLIS_PATH_FOLDER;
+  status = is_folder ? read_folder(path, cohort, err) : read_list(path, cohort, err);
   if (!status) {
     /* "." and "data/" have names too. */
     const char *base = base_of(real);
-    const char *dot = S_ISDIR(st.st_mode) ? NULL : strrchr(base, '.');
+    const char *dot = is_folder ? NULL : strrchr(base, '.');
     cohort->name = copy_text(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
     if (!cohort->name) status = willis_fail_memory(err, "the cohort's name", 1, 1);
   }
@@ -180,10 +188,7 @@ enum willis_status willis_cohort_read(const char *path, struct willis_cohort *co
 }
 
 void willis_cohort_release(struct willis_cohort *cohort) {
-  for (ptrdiff_t i = 0; i < cohort->count; i++) {
-    willis_release(cohort->cases[i].path);
-    willis_release(cohort->cases[i].name);
-  }
+  while (cohort->count) drop_last(cohort);
   willis_release(cohort->cases);
   willis_release(cohort->name);
   *cohort = (struct willis_cohort){0};

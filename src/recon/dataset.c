@@ -13,12 +13,10 @@
 #include <willis/io.h>
 #include <willis/projector.h>
 
-#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct patient {
   struct willis_volume volume, input; /* no voxels when made anew */
@@ -181,31 +179,25 @@ static enum willis_status digest_file(const char *path, unsigned char out[WILLIS
   return WILLIS_OK;
 }
 
-/* Not alphasort: its order follows the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b) {
-  return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 static enum willis_status digest_path(const char *path, unsigned char out[WILLIS_DIGEST_BYTES],
                                       struct willis_error *err) {
-  struct stat st;
-  if (stat(path, &st) || !S_ISDIR(st.st_mode)) return digest_file(path, out, err);
-  struct dirent **entry = NULL;
-  int n = scandir(path, &entry, NULL, by_name);
-  if (n < 0) return willis_fail(err, WILLIS_IO, "%s: cannot list the folder", path);
-  enum willis_status status = WILLIS_OK;
+  enum willis_path_kind kind;
+  enum willis_status status = willis_path_look(path, &kind, err);
+  if (status) return status;
+  if (kind != WILLIS_PATH_FOLDER) return digest_file(path, out, err);
+  struct willis_names names;
   struct willis_digest digest;
+  status = willis_folder_list(path, &names, err);
   willis_digest_begin(&digest);
-  for (int i = 0; i < n; i++) {
+  for (ptrdiff_t i = 0; i < names.count && !status; i++) {
     char file[PATH_MAX];
-    if (!status && snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name) < PATH_MAX &&
-        !stat(file, &st) && S_ISREG(st.st_mode)) {
-      status = digest_file(file, out, err);
-      willis_digest_add(&digest, out, WILLIS_DIGEST_BYTES);
-    }
-    free(entry[i]);
+    if (snprintf(file, sizeof file, "%s/%s", path, names.name[i]) >= PATH_MAX) continue;
+    status = willis_path_look(file, &kind, err);
+    if (status || kind != WILLIS_PATH_FILE) continue;
+    status = digest_file(file, out, err);
+    willis_digest_add(&digest, out, WILLIS_DIGEST_BYTES);
   }
-  free(entry);
+  willis_names_release(&names);
   willis_digest_end(&digest, out);
   return status;
 }

@@ -1,17 +1,16 @@
 /* Which model fits which angiograms: metadata read strictly, and models looked up by name. */
 #define _GNU_SOURCE
 #include "base/error.h"
+#include "base/path.h"
 #include "io/text.h"
 
 #include <willis/reconstruct.h>
 
-#include <dirent.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char ending[] = ".safetensors";
 static const double angle_tolerance_deg = 1;
@@ -86,11 +85,6 @@ enum willis_status willis_model_check(const struct willis_model_card *card,
 
 /* ---- looking up ---- */
 
-static bool is_file(const char *path) {
-  struct stat st;
-  return !stat(path, &st) && S_ISREG(st.st_mode);
-}
-
 static bool ends_as_model(const char *name) {
   size_t n = strlen(name), m = sizeof ending - 1;
   return n > m && !strcmp(name + n - m, ending);
@@ -116,15 +110,21 @@ static void put_on_shelf(struct shelf *shelf, const char *name, int folder) {
   shelf->folder[at] = folder;
 }
 
-static void fill_shelf(struct shelf *shelf, const char *const *folder, int folder_count) {
+static enum willis_status fill_shelf(struct shelf *shelf, const char *const *folder,
+                                     int folder_count, struct willis_error *err) {
   shelf->count = 0;
-  for (int f = 0; f < folder_count; f++) {
-    DIR *dir = folder[f] ? opendir(folder[f]) : NULL;
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-      if (entry->d_name[0] != '.' && ends_as_model(entry->d_name))
-        put_on_shelf(shelf, entry->d_name, f);
-    if (dir) closedir(dir);
+  enum willis_status status = WILLIS_OK;
+  for (int f = 0; f < folder_count && !status; f++) {
+    enum willis_path_kind kind = WILLIS_PATH_NONE;
+    struct willis_names names = {0};
+    if (folder[f]) status = willis_path_look(folder[f], &kind, err);
+    if (!status && kind == WILLIS_PATH_FOLDER) status = willis_folder_list(folder[f], &names, err);
+    for (ptrdiff_t i = 0; i < names.count && !status; i++)
+      if (names.name[i][0] != '.' && ends_as_model(names.name[i]))
+        put_on_shelf(shelf, names.name[i], f);
+    willis_names_release(&names);
   }
+  return status;
 }
 
 static void list_shelf(const struct shelf *shelf, char *text, size_t size) {
@@ -175,12 +175,16 @@ enum willis_status willis_model_find(const char *name, const char *const *folder
     int n = snprintf(path, path_size, "%s", name);
     if (n < 0 || (size_t)n >= path_size)
       return willis_fail(err, WILLIS_IO, "%.40s…: the path is too long", name);
-    if (!is_file(path)) return willis_fail(err, WILLIS_IO, "%s: no such model file", path);
-    return WILLIS_OK;
+    enum willis_path_kind kind;
+    enum willis_status status = willis_path_look(path, &kind, err);
+    if (!status && kind != WILLIS_PATH_FILE)
+      status = willis_fail(err, WILLIS_IO, "%s: no such model file", path);
+    return status;
   }
   struct shelf shelf;
   char list[256];
-  fill_shelf(&shelf, folder, folder_count);
+  enum willis_status status = fill_shelf(&shelf, folder, folder_count, err);
+  if (status) return status;
   list_shelf(&shelf, list, sizeof list);
   if (!name) {
     int best = best_fit(&shelf, folder, stack, size);

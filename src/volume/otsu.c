@@ -111,9 +111,13 @@ static void count_floats(struct histogram *h, const float *voxels, ptrdiff_t cou
     ptrdiff_t i = piece * PIECE, end = i + PIECE < count ? i + PIECE : count;
     for (; i + BLOCK <= end; i += BLOCK) count_block(h, voxels + i, lane);
     for (; i < end; i++) lane[0][float_bin(h, voxels[i])]++;
-#pragma omp critical(willis_otsu)
-    for (int l = 0; l < LANES; l++)
-      for (int b = 0; b < FLOAT_BINS; b++) h->count[b] += lane[l][b];
+    for (int b = 0; b < FLOAT_BINS; b++) {
+      ptrdiff_t here = 0;
+      for (int l = 0; l < LANES; l++) here += lane[l][b];
+      if (!here) continue;
+#pragma omp atomic
+      h->count[b] += here;
+    }
   }
 }
 
