@@ -37,13 +37,19 @@ static void focal_chunk(ptrdiff_t begin, ptrdiff_t end, double *sum, void *conte
   }
 }
 
-double willis_focal_loss_gradient(ptrdiff_t count, const float *logit, const float *target,
-                                  double alpha, double gamma, float *d_logit) {
+double willis_focal_sum(const struct willis_focal *focal, ptrdiff_t count, const float *logit,
+                        const float *target, float *d_logit) {
   enum { CHUNK = 4096 };
-  struct focal f = {logit, target, alpha, gamma, 1.0 / (double)count, d_logit};
+  struct focal f = {logit, target, focal->alpha, focal->gamma, focal->scale, d_logit};
   double total[WILLIS_PARALLEL_SUMS];
   willis_parallel_sum(count, CHUNK, 1, focal_chunk, &f, total);
-  return total[0] * f.scale;
+  return total[0];
+}
+
+double willis_focal_loss_gradient(ptrdiff_t count, const float *logit, const float *target,
+                                  double alpha, double gamma, float *d_logit) {
+  const struct willis_focal focal = {alpha, gamma, 1.0 / (double)count};
+  return willis_focal_sum(&focal, count, logit, target, d_logit) * focal.scale;
 }
 
 double willis_focal_loss(ptrdiff_t count, const float *logit, const float *target, double alpha,

@@ -6,6 +6,14 @@
 
 #include <stddef.h>
 
+struct willis_focal {
+  double alpha, gamma;
+  double scale; /* of the gradient: 1 over the voxels of the mean */
+};
+/* The sum over `count` voxels, and d_logit (may be null, may be logit) = scale · its gradient. Any
+ * cut of a volume into calls gives the same d_logit; the sum is that of one fixed order. */
+double willis_focal_sum(const struct willis_focal *focal, ptrdiff_t count, const float *logit,
+                        const float *target, float *d_logit);
 /* Returns the loss; d_logit (may be null, may be logit) is its gradient. Targets in [0,1]. Summed
  * in double over fixed chunks in order. */
 double willis_focal_loss_gradient(ptrdiff_t count, const float *logit, const float *target,
