@@ -18,6 +18,10 @@ if(WILLIS_COVERAGE)
   target_compile_options(willis_flags INTERFACE --coverage -O0)
   target_link_options(willis_flags INTERFACE --coverage)
 endif()
+# What is shipped is hardened; tools/check-hardening looks at what came out. Sanitizers replace it.
+if(NOT WILLIS_SANITIZE AND NOT WILLIS_COVERAGE)
+  include(${CMAKE_CURRENT_LIST_DIR}/harden.cmake)
+endif()
 target_include_directories(willis_flags INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
 find_package(OpenMP REQUIRED)
