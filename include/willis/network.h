@@ -112,13 +112,21 @@ willis_inference_slabs_bytes(const struct willis_network *network, const ptrdiff
 WILLIS_API double willis_focal_loss(ptrdiff_t count, const float *logit, const float *target,
                                     double alpha, double gamma);
 
+/* What a step keeps in memory. The results have the same bits. */
+enum willis_training_plan {
+  WILLIS_TRAINING_STORE,     /* everything that the way back needs: the fastest */
+  WILLIS_TRAINING_RECOMPUTE, /* little: the rest is computed again, which takes a third longer */
+  WILLIS_TRAINING_PLANS
+};
+
 /* Training of one volume a step with Adam (M9). */
 struct willis_trainer_options {
-  ptrdiff_t size[3];    /* of every volume; edges are multiples of 8 */
-  double alpha, gamma;  /* focal loss: 0.5, 0.2 (M8) */
-  double learning_rate; /* 1e-3 */
-  double beta1, beta2;  /* 0.9, 0.999 */
-  double epsilon;       /* 1e-8 */
+  ptrdiff_t size[3];              /* of every volume; edges are multiples of 8 */
+  double alpha, gamma;            /* focal loss: 0.5, 0.2 (M8) */
+  double learning_rate;           /* 1e-3 */
+  double beta1, beta2;            /* 0.9, 0.999 */
+  double epsilon;                 /* 1e-8 */
+  enum willis_training_plan plan; /* WILLIS_TRAINING_STORE */
 };
 WILLIS_API struct willis_trainer_options willis_trainer_defaults(void);
 
@@ -144,6 +152,13 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_trainer_step(struct willis_t
                                                                  const float *x,
                                                                  const float *target, double *loss,
                                                                  struct willis_error *err);
+/* The same step for a volume that need not exist whole, with WILLIS_TRAINING_RECOMPUTE: planes of x
+ * are asked for several times, each time in order from 0, up to 32 at a time. target: one bit a
+ * voxel, x fastest, voxel i is bit i mod 8 of byte i/8. INVALID_ARGUMENT with another plan, and
+ * what the source returns; then nothing has changed. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_trainer_step_planes(struct willis_trainer *trainer, const struct willis_plane_source *x,
+                           const unsigned char *target, double *loss, struct willis_error *err);
 /* The two halves of a step, for sums over ranks in between. The gradient block holds the learned
  * tensors in their order, willis_network_parameter_count() values, and may be changed. */
 WILLIS_API WILLIS_CHECKED enum willis_status

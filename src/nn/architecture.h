@@ -5,7 +5,10 @@
 
 #include "base/memory.h"
 #include "nn/block.h"
+#include "nn/loss.h"
 #include "nn/tensor.h"
+
+#include <willis/network.h>
 
 #include <stdbool.h>
 
@@ -36,22 +39,43 @@ struct willis_slab_feed {
   void *context;
 };
 
+/* A volume to learn from. x: [extent], or, where that is null, read by planes, which are asked for
+ * more than once, each time in order from 0. What `read` returns but OK ends the step. */
+struct willis_sample {
+  const float *x;
+  enum willis_status (*read)(ptrdiff_t begin, ptrdiff_t end, float *x, void *context,
+                             struct willis_error *err);
+  void *context;
+  struct willis_target target;
+  struct willis_focal focal;
+};
+
+/* One way to compute a gradient (enum willis_training_plan). p[layer] and gradient[layer]:
+ * [layer_count]; `plan` is a struct of plan_bytes(). */
+struct willis_training_method {
+  size_t (*plan_bytes)(void);
+  /* Takes every buffer of a step from the arena, which may only count. */
+  void (*plan)(void *plan, struct willis_extent extent, struct willis_arena *arena);
+  /* Forward with batch statistics, and backward: the sum of the voxels' losses, and the gradient of
+   * their mean, overwritten. */
+  enum willis_status (*gradient)(void *plan, const struct willis_block_parameters *p,
+                                 const struct willis_sample *sample, double *loss,
+                                 const struct willis_block_parameters *gradient,
+                                 struct willis_error *err);
+  struct willis_batch_statistics (*statistics)(const void *plan, int layer);
+};
+
 struct willis_architecture {
   const char *name;
   const struct willis_layer *layer;
   int layer_count;
   ptrdiff_t multiple; /* edges of its input are multiples of this */
-  size_t plan_bytes;  /* of the struct that the methods get as `plan` */
-  /* Takes every buffer of a forward (and, training, backward) pass from the arena, which may only
-   * count. The last thing to be taken: scratch memory ends above `used`. */
-  void (*plan)(void *plan, struct willis_extent extent, bool training, struct willis_arena *arena);
-  /* p[layer] and gradient[layer]: [layer_count]. x and logit: [extent], one channel. */
+  size_t plan_bytes;  /* of the struct that plan() and forward() get */
+  /* Inference. Takes every buffer of it from the arena, which may only count. */
+  void (*plan)(void *plan, struct willis_extent extent, struct willis_arena *arena);
+  /* x and logit: [extent], one channel. */
   void (*forward)(void *plan, const struct willis_block_parameters *p, const float *x,
                   float *logit);
-  /* Overwrites d_logit and the gradients. */
-  void (*backward)(void *plan, const struct willis_block_parameters *p, const float *x,
-                   float *d_logit, const struct willis_block_parameters *gradient);
-  struct willis_batch_statistics (*statistics)(const void *plan, int layer);
   /* The same inference from planes to planes, with running statistics: the same bits in little
    * memory. x is read `height` planes at a time. The plan is a struct of slabs_bytes(). */
   size_t (*slabs_bytes)(void);
@@ -59,6 +83,7 @@ struct willis_architecture {
                      struct willis_arena *arena);
   enum willis_status (*infer_slabs)(void *plan, const struct willis_block_parameters *p,
                                     const struct willis_slab_feed *feed, struct willis_error *err);
+  const struct willis_training_method *training[WILLIS_TRAINING_PLANS];
 };
 
 #endif

@@ -3,6 +3,8 @@
 #define WILLIS_NN_DAE_H
 
 #include "nn/architecture.h"
+#include "nn/decoder.h"
+#include "nn/encoder_block.h"
 
 enum { WILLIS_DAE_ENCODERS = 3 };
 
@@ -16,5 +18,16 @@ WILLIS_CHECKED enum willis_status willis_dae_infer_slabs(void *plan,
                                                          const struct willis_block_parameters *p,
                                                          const struct willis_slab_feed *feed,
                                                          struct willis_error *err);
+
+/* Batch statistics of a layer of encoder[WILLIS_DAE_ENCODERS] and decoder. */
+struct willis_batch_statistics willis_dae_statistics(const struct willis_encoder_block *encoder,
+                                                     const struct willis_decoder *decoder,
+                                                     int layer);
+
+/* dae_recompute.c: training in little memory. */
+extern const struct willis_training_method willis_dae_recompute;
+/* Its plan, with slabs of the least height that has so many tiles of 4×4×4 voxels; for tests. */
+void willis_dae_plan_recompute(void *plan, struct willis_extent extent, ptrdiff_t tiles,
+                               struct willis_arena *arena);
 
 #endif

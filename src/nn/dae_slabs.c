@@ -9,8 +9,7 @@
 #include "base/memory.h"
 #include "nn/decoder.h"
 #include "nn/encoder_block.h"
-
-#include <string.h>
+#include "nn/window.h"
 
 enum {
   ENCODERS = WILLIS_DAE_ENCODERS,
@@ -21,19 +20,10 @@ enum {
   TILE_PLANE = 4 * 4
 };
 
-/* Planes first … end of a level, the oldest at `data`. */
-struct window {
-  struct willis_extent extent; /* of the whole level */
-  ptrdiff_t plane;             /* floats of a plane */
-  ptrdiff_t step, room;        /* planes made at a time; planes that fit */
-  ptrdiff_t first, end;
-  float *data;
-};
-
 struct dae_slabs {
   struct willis_encoder_block encoder[ENCODERS];
   struct willis_decoder decoder;
-  struct window window[LEVELS];
+  struct willis_window window[LEVELS];
   float *logit; /* SCALE planes */
 };
 
@@ -59,8 +49,8 @@ void willis_dae_plan_slabs(void *plan, struct willis_extent extent, ptrdiff_t he
   const struct willis_layer *layer = willis_dae.layer;
   *run = (struct dae_slabs){0};
   for (int l = 0; l < LEVELS; l++) {
-    struct window *w = &run->window[l];
-    *w = (struct window){.extent = extent, .step = least(height, extent.depth)};
+    struct willis_window *w = &run->window[l];
+    *w = (struct willis_window){.extent = extent, .step = least(height, extent.depth)};
     if (l > 0) {
       struct willis_conv3d_shape shape = {run->window[l - 1].extent, layer[l - 1].inputs,
                                           layer[l - 1].outputs};
@@ -71,7 +61,7 @@ void willis_dae_plan_slabs(void *plan, struct willis_extent extent, ptrdiff_t he
     extent = willis_extent_half(extent);
   }
   for (int l = 0; l < LEVELS; l++) {
-    struct window *w = &run->window[l];
+    struct willis_window *w = &run->window[l];
     /* What a step above reads, and what the last step made beyond it. */
     ptrdiff_t read = l < ENCODERS ? 2 * run->window[l + 1].step + 2 : 1;
     w->room = least(w->extent.depth, read + w->step - 1);
@@ -96,25 +86,20 @@ struct stream {
 
 /* Has planes [begin, end) of level l in its window; begin and end never go back. */
 static enum willis_status need(const struct stream *s, int l, ptrdiff_t begin, ptrdiff_t end) {
-  struct window *w = &s->run->window[l];
+  struct willis_window *w = &s->run->window[l];
   while (w->end < end) {
     ptrdiff_t next = least(w->end + w->step, w->extent.depth);
-    if (next - w->first > w->room) {
-      memmove(w->data, w->data + (begin - w->first) * w->plane,
-              (size_t)((w->end - begin) * w->plane) * sizeof *w->data);
-      w->first = begin;
-    }
-    float *to = w->data + (w->end - w->first) * w->plane;
+    float *to = willis_window_advance(w, begin, next);
     enum willis_status status;
     if (l == 0)
       status = s->feed->read(w->end, next, to, s->feed->context, s->err);
     else {
-      struct window *below = &s->run->window[l - 1];
+      struct willis_window *below = &s->run->window[l - 1];
       ptrdiff_t from = w->end > 0 ? 2 * w->end - 1 : 0;
       status = need(s, l - 1, from, least(2 * next + 1, below->extent.depth));
-      struct willis_planes x = {below->data, below->first, below->end};
       if (!status)
-        willis_encoder_block_slab(&s->run->encoder[l - 1], &s->p[l - 1], x, w->end, next, to);
+        willis_encoder_block_slab(&s->run->encoder[l - 1], &s->p[l - 1],
+                                  willis_window_planes(below), w->end, next, to);
     }
     if (status) return status;
     w->end = next;
@@ -127,7 +112,7 @@ enum willis_status willis_dae_infer_slabs(void *plan, const struct willis_block_
                                           struct willis_error *err) {
   struct dae_slabs *run = plan;
   struct stream s = {run, p, feed, err};
-  const struct window *last = &run->window[ENCODERS];
+  const struct willis_window *last = &run->window[ENCODERS];
   for (int e = 0; e < ENCODERS; e++) willis_encoder_block_start_slabs(&run->encoder[e], &p[e]);
   for (ptrdiff_t k = 0; k < last->extent.depth; k++) {
     enum willis_status status = need(&s, ENCODERS, k, k + 1);

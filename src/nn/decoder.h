@@ -1,14 +1,17 @@
 /* Decoder: three 2×2×2 transposed convolutions of stride 2, batch normalisation and ReLU after the
  * first two; the last gives one logit a voxel.
  *
- * x: [D][H][W][width[0]], logit: [8D][8H][8W]; blocks go width[0] → width[1] → width[2] → 1.
- * Variants as in encoder_block.h. Same bits for any number of threads. */
+ * x: [D][H][W][width[0]], logit: [8D][8H][8W]; blocks go width[0] → width[1] → width[2] → 1. A
+ * voxel of x is called a point. In training the logits are never written down: loss and gradient
+ * are made of them where they arise. Variants as in encoder_block.h. Same bits for any number of
+ * threads, and for both ways to train. */
 #ifndef WILLIS_NN_DECODER_H
 #define WILLIS_NN_DECODER_H
 
 #include "base/memory.h"
 #include "nn/block.h"
 #include "nn/conv_transpose3d.h"
+#include "nn/loss.h"
 
 #include <stdbool.h>
 
@@ -16,6 +19,25 @@ enum { WILLIS_DECODER_BLOCKS = 3 };
 
 struct willis_decoder;
 struct willis_decoder_buffers; /* decoder_avx2.h */
+
+enum willis_decoder_use {
+  WILLIS_DECODER_INFER,
+  WILLIS_DECODER_STORE,    /* training that keeps what it makes */
+  WILLIS_DECODER_RECOMPUTE /* training that makes most of it again, in less memory */
+};
+
+/* x of a training pass: whole, or, where that is null, read by points, by several threads at once.
+ */
+struct willis_decoder_input {
+  const float *x;
+  void (*read)(const void *context, ptrdiff_t begin, ptrdiff_t end, float *x);
+  const void *context;
+};
+/* What training compares with. */
+struct willis_decoder_goal {
+  struct willis_target target; /* [8D][8H][8W] */
+  struct willis_focal focal;
+};
 
 struct willis_decoder_variant {
   const char *name;
@@ -26,40 +48,51 @@ struct willis_decoder_variant {
   void (*forward)(struct willis_decoder *decoder,
                   const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS], const float *x,
                   float *logit);
-  void (*backward)(struct willis_decoder *decoder,
-                   const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS], const float *x,
-                   float *d_logit,
-                   const struct willis_block_parameters gradient[WILLIS_DECODER_BLOCKS],
-                   float *d_x);
+  /* The functions of the same names below. */
+  double (*gradient)(struct willis_decoder *decoder,
+                     const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                     const struct willis_decoder_input *input,
+                     const struct willis_decoder_goal *goal,
+                     const struct willis_block_parameters gradient[WILLIS_DECODER_BLOCKS]);
+  void (*input_gradient)(struct willis_decoder *decoder,
+                         const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                         ptrdiff_t begin, ptrdiff_t end, float *d_x);
 };
 
 struct willis_decoder {
   struct willis_conv_transpose3d_shape shape[WILLIS_DECODER_BLOCKS];
-  bool training;
+  enum willis_decoder_use use;
   const struct willis_decoder_variant *variant;
   /* Of blocks 0 and 1; `mean`, `variance` as in encoder_block.h. */
   double *mean[2], *variance[2];
+  /* During a call. */
   float *raw[2];        /* the transposed convolution's output */
   float *activation[2]; /* after normalisation and ReLU */
   float *d_activation[2];
+  float *logit, *target;
   struct willis_decoder_buffers *buffers;
 };
 
 void willis_decoder_plan(struct willis_decoder *decoder, struct willis_extent extent,
-                         const int width[WILLIS_DECODER_BLOCKS], bool training,
+                         const int width[WILLIS_DECODER_BLOCKS], enum willis_decoder_use use,
                          struct willis_arena *arena);
 void willis_decoder_plan_scratch(struct willis_decoder *decoder, struct willis_arena *arena);
-/* Batch statistics are left in decoder->mean and ->variance. */
+/* Inference. */
 void willis_decoder_forward(struct willis_decoder *decoder,
                             const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
                             const float *x, float *logit);
-/* After a forward pass in training. Overwrites the gradient's arrays, d_x, and what forward saved.
- */
-void willis_decoder_backward(struct willis_decoder *decoder,
-                             const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
-                             const float *x, float *d_logit,
-                             const struct willis_block_parameters gradient[WILLIS_DECODER_BLOCKS],
-                             float *d_x);
+/* Training, forward and backward: the focal loss's sum over all voxels, and the gradient's arrays.
+ * Batch statistics are left in decoder->mean and ->variance. */
+double willis_decoder_gradient(struct willis_decoder *decoder,
+                               const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                               const struct willis_decoder_input *input,
+                               const struct willis_decoder_goal *goal,
+                               const struct willis_block_parameters gradient[3]);
+/* After that, while the scratch memory is as it left it: the gradient of points [begin, end) of x;
+ * those of several calls are whole planes, in order from the first. */
+void willis_decoder_input_gradient(struct willis_decoder *decoder,
+                                   const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                                   ptrdiff_t begin, ptrdiff_t end, float *d_x);
 
 extern const struct willis_decoder_variant willis_decoder_plain;
 extern const struct willis_decoder_variant willis_decoder_avx2; /* decoder_avx2.c */

@@ -46,22 +46,25 @@ ptrdiff_t willis_decoder_job_sum_count(const struct willis_decoder *d) {
 }
 
 static ptrdiff_t tile_floats(const struct willis_decoder *d) {
-  const ptrdiff_t w1 = width(d, 1), w2 = width(d, 2);
+  const ptrdiff_t w0 = width(d, 0), w1 = width(d, 1), w2 = width(d, 2);
   const ptrdiff_t a1 = TAPS * POINTS * w1, a2 = TAPS * TAPS * POINTS * w2;
   const ptrdiff_t z = TAPS * TAPS * TAPS * POINTS;
   const ptrdiff_t sums = (willis_decoder_job_sum_count(d) + LANES - 1) / LANES * LANES;
-  return 2 * a1 + 2 * a2 + z + sums;
+  return WILLIS_DECODER_BLOCK * w0 + 3 * a1 + 2 * a2 + 2 * z + sums;
 }
 
 struct willis_decoder_tile willis_decoder_tile_of(const struct willis_decoder *d) {
-  const ptrdiff_t w1 = width(d, 1), w2 = width(d, 2);
-  struct willis_decoder_tile t;
-  t.a1 = d->buffers->threads + omp_get_thread_num() * tile_floats(d);
+  const ptrdiff_t w0 = width(d, 0), w1 = width(d, 1), w2 = width(d, 2);
+  struct willis_decoder_tile t = {.loss = 0};
+  t.x = d->buffers->threads + omp_get_thread_num() * tile_floats(d);
+  t.u1 = t.x + WILLIS_DECODER_BLOCK * w0;
+  t.a1 = t.u1 + TAPS * POINTS * w1;
   t.t1 = t.a1 + TAPS * POINTS * w1;
   t.a2 = t.t1 + TAPS * POINTS * w1;
   t.d2 = t.a2 + TAPS * TAPS * POINTS * w2;
   t.z = t.d2 + TAPS * TAPS * POINTS * w2;
-  t.sums = t.z + TAPS * TAPS * TAPS * POINTS;
+  t.t = t.z + TAPS * TAPS * TAPS * POINTS;
+  t.sums = t.t + TAPS * TAPS * TAPS * POINTS;
   return t;
 }
 
@@ -72,14 +75,6 @@ static void plan(struct willis_decoder *d, struct willis_arena *arena) {
     d->variance[b] = willis_arena_take(arena, outputs, sizeof *d->variance[b]);
   }
   d->buffers = willis_arena_take(arena, 1, sizeof *d->buffers);
-  if (!d->training) return;
-  const ptrdiff_t w1 = width(d, 1), count = willis_decoder_point_count(d) * TAPS * w1;
-  struct willis_decoder_buffers b = {.u1 = willis_arena_take(arena, count, sizeof *b.u1),
-                                     .d1 = willis_arena_take(arena, count, sizeof *b.d1),
-                                     .a1_sum = willis_arena_take(arena, w1, sizeof *b.a1_sum),
-                                     .a1_gram =
-                                         willis_arena_take(arena, w1 * w1, sizeof *b.a1_gram)};
-  if (d->buffers) *d->buffers = b;
 }
 
 static float *take_floats(struct willis_arena *arena, ptrdiff_t count) {
@@ -90,7 +85,6 @@ static void plan_scratch(struct willis_decoder *d, struct willis_arena *arena) {
   const ptrdiff_t w0 = width(d, 0), w1 = width(d, 1), w2 = width(d, 2);
   const ptrdiff_t columns1 = TAPS * w1, columns2 = TAPS * w2;
   struct willis_decoder_buffers b = {0};
-  if (d->training && d->buffers) b = *d->buffers;
   b.packed1 = take_floats(arena, w0 * columns1);
   b.start1 = take_floats(arena, columns1);
   b.packed2 = take_floats(arena, w1 * columns2);
@@ -102,7 +96,13 @@ static void plan_scratch(struct willis_decoder *d, struct willis_arena *arena) {
   b.scale2 = take_floats(arena, w2);
   b.shift2 = take_floats(arena, w2);
   b.threads = take_floats(arena, willis_parallel_threads() * tile_floats(d));
-  if (d->training) {
+  if (d->use != WILLIS_DECODER_INFER) {
+    const ptrdiff_t count = willis_decoder_point_count(d) * columns1;
+    if (d->use == WILLIS_DECODER_STORE) b.u1 = take_floats(arena, count);
+    b.d1 = take_floats(arena, count);
+    b.a1_sum = willis_arena_take(arena, w1, sizeof *b.a1_sum);
+    b.a1_gram = willis_arena_take(arena, w1 * w1, sizeof *b.a1_gram);
+    b.job_loss = willis_arena_take(arena, WILLIS_DECODER_JOBS, sizeof *b.job_loss);
     b.back1 = take_floats(arena, w0 * columns1);
     b.back2 = take_floats(arena, w1 * columns2);
     b.back3 = take_floats(arena, w2 * TAPS);
@@ -115,8 +115,7 @@ static void plan_scratch(struct willis_decoder *d, struct willis_arena *arena) {
     b.tap_totals = willis_arena_take(arena, w0 * columns1, sizeof *b.tap_totals);
     b.centre1 = take_floats(arena, w1);
   }
-  if (!d->buffers) return;
-  *d->buffers = b;
+  if (d->buffers) *d->buffers = b;
 }
 
 static void flush(struct willis_decoder_tile *tile, ptrdiff_t count, double *sum) {
@@ -126,8 +125,9 @@ static void flush(struct willis_decoder_tile *tile, ptrdiff_t count, double *sum
   }
 }
 
-static void run_job(const struct willis_decoder *d, const struct willis_decoder_pass *pass,
-                    ptrdiff_t begin, ptrdiff_t end, double *sum) {
+/* Returns the job's loss. */
+static double run_job(const struct willis_decoder *d, const struct willis_decoder_pass *pass,
+                      ptrdiff_t begin, ptrdiff_t end, double *sum) {
   struct willis_decoder_tile tile = willis_decoder_tile_of(d);
   const ptrdiff_t count = pass->sum_count;
   if (count) {
@@ -138,19 +138,24 @@ static void run_job(const struct willis_decoder *d, const struct willis_decoder_
     pass->body(d, &tile, at, at + POINTS < end ? at + POINTS : end, pass->context);
     if (done % WILLIS_DECODER_FLUSH == 0 || at + POINTS >= end) flush(&tile, count, sum);
   }
+  return tile.loss;
 }
 
-void willis_decoder_run(const struct willis_decoder *d, const struct willis_decoder_pass *pass) {
+double willis_decoder_run(const struct willis_decoder *d, const struct willis_decoder_pass *pass) {
   const ptrdiff_t points = willis_decoder_point_count(d), size = job_points(d);
   const ptrdiff_t jobs = (points + size - 1) / size, count = pass->sum_count;
-  double *sums = d->buffers->job_sums;
+  double *sums = d->buffers->job_sums, *job_loss = d->buffers->job_loss, loss = 0;
 #pragma omp parallel for schedule(dynamic, 1)
-  for (ptrdiff_t j = 0; j < jobs; j++)
-    run_job(d, pass, j * size, j * size + size < points ? j * size + size : points,
-            count ? sums + j * count : NULL);
+  for (ptrdiff_t j = 0; j < jobs; j++) {
+    ptrdiff_t end = j * size + size < points ? j * size + size : points;
+    double job = run_job(d, pass, j * size, end, count ? sums + j * count : NULL);
+    if (job_loss) job_loss[j] = job;
+  }
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < count; i++)
     for (ptrdiff_t j = 1; j < jobs; j++) sums[i] += sums[j * count + i];
+  for (ptrdiff_t j = 0; job_loss && j < jobs; j++) loss += job_loss[j];
+  return loss;
 }
 
 /* y = relu(scale·x + shift) over rows of `channels`. */
@@ -167,11 +172,33 @@ static void relu(ptrdiff_t count, float *x) {
   for (ptrdiff_t i = 0; i < count; i++) x[i] = x[i] <= 0 ? 0 : x[i];
 }
 
-void willis_decoder_activate1(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+const float *willis_decoder_x(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                               ptrdiff_t begin, ptrdiff_t end) {
+  const struct willis_decoder_input *input = d->buffers->input;
+  if (input->x) return input->x + begin * width(d, 0);
+  input->read(input->context, begin, end, tile->x);
+  return tile->x;
+}
+
+/* u1 of points [begin, end). */
+static float *make_u1(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                      ptrdiff_t begin, ptrdiff_t end) {
   const struct willis_decoder_buffers *b = d->buffers;
-  affine_relu((end - begin) * TAPS, width(d, 1), b->scale1, b->shift1,
-              b->u1 + begin * TAPS * width(d, 1), tile->a1);
+  const int w0 = width(d, 0), columns = TAPS * width(d, 1);
+  float *u1 = b->u1 ? b->u1 + begin * columns : tile->u1;
+  willis_gemm_avx2(end - begin, willis_decoder_x(d, tile, begin, end), w0, w0, b->packed1,
+                   b->start1, columns, u1, columns);
+  return u1;
+}
+
+const float *willis_decoder_activate1(const struct willis_decoder *d,
+                                      struct willis_decoder_tile *tile, ptrdiff_t begin,
+                                      ptrdiff_t end) {
+  const struct willis_decoder_buffers *b = d->buffers;
+  const int w1 = width(d, 1);
+  const float *u1 = b->u1 ? b->u1 + begin * TAPS * w1 : make_u1(d, tile, begin, end);
+  affine_relu((end - begin) * TAPS, w1, b->scale1, b->shift1, u1, tile->a1);
+  return u1;
 }
 
 void willis_decoder_activate2(const struct willis_decoder *d, struct willis_decoder_tile *tile,
@@ -183,8 +210,14 @@ void willis_decoder_activate2(const struct willis_decoder *d, struct willis_deco
   relu(points * TAPS * columns, tile->a2);
 }
 
-/* Where the 2×2×2 voxels of row r (of points · 64) begin in the logit volume. */
-static ptrdiff_t logit_place(const struct willis_extent points, ptrdiff_t p, int r) {
+void willis_decoder_logits(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                           ptrdiff_t points) {
+  const struct willis_decoder_buffers *b = d->buffers;
+  const int w2 = width(d, 2);
+  willis_gemm8_avx2(points * TAPS * TAPS, tile->a2, w2, w2, b->packed3, b->start3, tile->z);
+}
+
+ptrdiff_t willis_decoder_place(struct willis_extent points, ptrdiff_t p, int r) {
   const int k1 = r / TAPS, k2 = r % TAPS;
   const ptrdiff_t height = 8 * points.height, w = 8 * points.width;
   ptrdiff_t z = 8 * (p / (points.height * points.width)) + 4 * (k1 >> 2) + 2 * (k2 >> 2);
@@ -193,31 +226,17 @@ static ptrdiff_t logit_place(const struct willis_extent points, ptrdiff_t p, int
   return (z * height + y) * w + x;
 }
 
-void willis_decoder_scatter(const struct willis_decoder *d, const float *z, ptrdiff_t begin,
-                            ptrdiff_t end, float *logit) {
+static void scatter(const struct willis_decoder *d, const float *z, ptrdiff_t begin, ptrdiff_t end,
+                    float *logit) {
   const struct willis_extent e = d->shape[0].extent;
   const ptrdiff_t row = 8 * e.width, slab = 8 * e.height * row;
   for (ptrdiff_t p = begin; p < end; p++)
     for (int r = 0; r < TAPS * TAPS; r++, z += TAPS) {
-      float *to = logit + logit_place(e, p, r);
+      float *to = logit + willis_decoder_place(e, p, r);
       memcpy(to, z, 2 * sizeof *z);
       memcpy(to + row, z + 2, 2 * sizeof *z);
       memcpy(to + slab, z + 4, 2 * sizeof *z);
       memcpy(to + slab + row, z + 6, 2 * sizeof *z);
-    }
-}
-
-void willis_decoder_gather(const struct willis_decoder *d, const float *logit, ptrdiff_t begin,
-                           ptrdiff_t end, float *z) {
-  const struct willis_extent e = d->shape[0].extent;
-  const ptrdiff_t row = 8 * e.width, slab = 8 * e.height * row;
-  for (ptrdiff_t p = begin; p < end; p++)
-    for (int r = 0; r < TAPS * TAPS; r++, z += TAPS) {
-      const float *from = logit + logit_place(e, p, r);
-      memcpy(z, from, 2 * sizeof *z);
-      memcpy(z + 2, from + row, 2 * sizeof *z);
-      memcpy(z + 4, from + slab, 2 * sizeof *z);
-      memcpy(z + 6, from + slab + row, 2 * sizeof *z);
     }
 }
 
@@ -255,31 +274,22 @@ static void affine_map(const struct willis_decoder *d, int which,
 }
 
 /* u1, with the sums and sums of squares of its columns. */
-struct first_product {
-  const float *x;
-};
-
 static void first_product_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                                ptrdiff_t begin, ptrdiff_t end, void *context) {
-  const struct first_product *f = context;
-  const struct willis_decoder_buffers *b = d->buffers;
-  const int w0 = width(d, 0), columns = TAPS * width(d, 1);
-  float *u1 = b->u1 + begin * columns;
-  willis_gemm_avx2(end - begin, f->x + begin * w0, w0, w0, b->packed1, b->start1, columns, u1,
-                   columns);
+  (void)context;
+  const int columns = TAPS * width(d, 1);
+  const float *u1 = make_u1(d, tile, begin, end), *start = d->buffers->start1;
   for (ptrdiff_t r = 0; r < end - begin; r++)
     for (int j = 0; j < columns; j++) {
-      float offset = u1[r * columns + j] - b->start1[j];
+      float offset = u1[r * columns + j] - start[j];
       tile->sums[j] += offset;
       tile->sums[columns + j] += offset * offset;
     }
 }
 
-static void first_statistics(struct willis_decoder *d, const struct willis_block_parameters *p,
-                             const float *x) {
+static void first_statistics(struct willis_decoder *d, const struct willis_block_parameters *p) {
   const int w1 = width(d, 1), columns = TAPS * w1;
-  struct first_product first = {x};
-  willis_decoder_run(d, &(struct willis_decoder_pass){first_product_tile, &first, 2 * columns});
+  willis_decoder_run(d, &(struct willis_decoder_pass){first_product_tile, NULL, 2 * columns});
   const double n = (double)willis_decoder_point_count(d) * TAPS, *sums = d->buffers->job_sums;
   for (int c = 0; c < w1; c++) {
     double sum = 0, square = 0;
@@ -342,27 +352,23 @@ static void second_statistics(struct willis_decoder *d, const struct willis_bloc
   for (int o = 0; o < width(d, 2); o++) second_channel(d, p, o);
 }
 
-struct last_product {
-  const float *x; /* null in training: a1 comes from u1 */
+struct inference {
+  const float *x;
   float *logit;
 };
 
-static void last_product_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
-                              ptrdiff_t begin, ptrdiff_t end, void *context) {
-  const struct last_product *l = context;
+static void infer_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                       ptrdiff_t begin, ptrdiff_t end, void *context) {
+  const struct inference *run = context;
   const struct willis_decoder_buffers *b = d->buffers;
-  const int w0 = width(d, 0), columns = TAPS * width(d, 1), w2 = width(d, 2);
+  const int w0 = width(d, 0), columns = TAPS * width(d, 1);
   const ptrdiff_t points = end - begin;
-  if (d->training)
-    willis_decoder_activate1(d, tile, begin, end);
-  else {
-    willis_gemm_avx2(points, l->x + begin * w0, w0, w0, b->packed1, b->start1, columns, tile->a1,
-                     columns);
-    relu(points * columns, tile->a1);
-  }
+  willis_gemm_avx2(points, run->x + begin * w0, w0, w0, b->packed1, b->start1, columns, tile->a1,
+                   columns);
+  relu(points * columns, tile->a1);
   willis_decoder_activate2(d, tile, points);
-  willis_gemm8_avx2(points * TAPS * TAPS, tile->a2, w2, w2, b->packed3, b->start3, tile->z);
-  willis_decoder_scatter(d, tile->z, begin, end, l->logit);
+  willis_decoder_logits(d, tile, points);
+  scatter(d, tile->z, begin, end, run->logit);
 }
 
 /* scale and shift of the first block in training, where u1 holds its bias. */
@@ -378,11 +384,15 @@ static void second_map(const struct willis_decoder *d, const struct willis_block
   pack(&d->shape[1], p->weight, b->scale2, b->shift2, b->packed2, b->start2);
 }
 
-void willis_decoder_pack_forward(const struct willis_decoder *d,
-                                 const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS]) {
+void willis_decoder_prepare(struct willis_decoder *d,
+                            const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS]) {
   const struct willis_decoder_buffers *b = d->buffers;
+  pack(&d->shape[0], p[0].weight, NULL, p[0].bias, b->packed1, b->start1);
+  first_statistics(d, &p[0]);
   first_map(d, &p[0]);
+  second_statistics(d, &p[1]);
   second_map(d, &p[1]);
+  pack_last(d, &p[2]);
   memset(b->zero, 0, (size_t)(width(d, 0) + width(d, 1) + width(d, 2)) * sizeof *b->zero);
 }
 
@@ -390,24 +400,17 @@ static void forward(struct willis_decoder *d,
                     const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS], const float *x,
                     float *logit) {
   struct willis_decoder_buffers *b = d->buffers;
-  if (d->training) {
-    pack(&d->shape[0], p[0].weight, NULL, p[0].bias, b->packed1, b->start1);
-    first_statistics(d, &p[0], x);
-    first_map(d, &p[0]);
-    second_statistics(d, &p[1]);
-  } else {
-    for (int block = 0; block < 2; block++)
-      for (int c = 0; c < d->shape[block].outputs; c++) {
-        d->mean[block][c] = p[block].running_mean[c];
-        d->variance[block][c] = p[block].running_variance[c];
-      }
-    affine_map(d, 0, &p[0], p[0].bias, b->scale1, b->shift1);
-    pack(&d->shape[0], p[0].weight, b->scale1, b->shift1, b->packed1, b->start1);
-  }
+  for (int block = 0; block < 2; block++)
+    for (int c = 0; c < d->shape[block].outputs; c++) {
+      d->mean[block][c] = p[block].running_mean[c];
+      d->variance[block][c] = p[block].running_variance[c];
+    }
+  affine_map(d, 0, &p[0], p[0].bias, b->scale1, b->shift1);
+  pack(&d->shape[0], p[0].weight, b->scale1, b->shift1, b->packed1, b->start1);
   second_map(d, &p[1]);
   pack_last(d, &p[2]);
-  struct last_product last = {x, logit};
-  willis_decoder_run(d, &(struct willis_decoder_pass){last_product_tile, &last, 0});
+  struct inference run = {x, logit};
+  willis_decoder_run(d, &(struct willis_decoder_pass){infer_tile, &run, 0});
 }
 
 const struct willis_decoder_variant willis_decoder_avx2 = {
@@ -417,5 +420,6 @@ const struct willis_decoder_variant willis_decoder_avx2 = {
     .plan = plan,
     .plan_scratch = plan_scratch,
     .forward = forward,
-    .backward = willis_decoder_backward_avx2,
+    .gradient = willis_decoder_gradient_avx2,
+    .input_gradient = willis_decoder_input_gradient_avx2,
 };

@@ -8,8 +8,9 @@
  *   u2[8M][8·w2] = a1·W2 + b2           a2 = relu(scale2·u2 + shift2), as [64M][w2]
  *   z[64M][8] = a2·W3 + b3
  *
- * Only u1 is stored. The moments of a1 give the statistics of u2, and u2 is made anew where it is
- * needed, a few points at a time, so that it never leaves the cache. */
+ * Only u1 is stored, or, to save memory, not even that. The moments of a1 give the statistics of
+ * u2, and u2 is made anew where it is needed, a few points at a time, so that it never leaves the
+ * cache. Loss and gradient follow from the logits of the same few points. */
 #ifndef WILLIS_NN_DECODER_AVX2_H
 #define WILLIS_NN_DECODER_AVX2_H
 
@@ -20,26 +21,32 @@ enum {
   WILLIS_DECODER_MOST_WIDTH = 256,
   WILLIS_DECODER_JOBS = 32,  /* pieces of the points, each summed by one thread */
   WILLIS_DECODER_POINTS = 6, /* points in the cache at a time */
+  WILLIS_DECODER_BLOCK = 96, /* points whose x is read at once for the first weight gradient */
   WILLIS_DECODER_FLUSH = 32  /* tiles whose sums stay in float before they go to double */
 };
 
 /* One thread's tile: rows of WILLIS_DECODER_POINTS points. */
 struct willis_decoder_tile {
+  float *x;    /* [WILLIS_DECODER_BLOCK][w0], when x is read by points */
+  float *u1;   /* [8·points][w1], when it is made again */
   float *a1;   /* [8·points][w1] */
   float *t1;   /* like a1 */
   float *a2;   /* [8·points][8·w2] = [64·points][w2] */
   float *d2;   /* like a2 */
   float *z;    /* [64·points][8] */
+  float *t;    /* like z: the target */
+  double loss; /* of the job */
   float *sums; /* what goes to a job's double sums at a flush */
 };
 
+/* During a call: what the passes hand on, and packed weights (gemm_avx2.h) with what the products
+ * start from. */
 struct willis_decoder_buffers {
-  /* From forward to backward. */
-  float *u1;       /* [M][8·w1] */
-  float *d1;       /* like u1 */
-  double *a1_sum;  /* [w1] */
-  double *a1_gram; /* [w1][w1]: Σ a1·a1ᵀ over rows */
-  /* During a call: packed weights (gemm_avx2.h) and what the products start from. */
+  const struct willis_decoder_input *input;
+  float *u1;               /* [M][8·w1]; null: made again where it is needed */
+  float *d1;               /* like u1 */
+  double *a1_sum;          /* [w1] */
+  double *a1_gram;         /* [w1][w1]: Σ a1·a1ᵀ over rows */
   float *packed1, *start1; /* w0 → 8·w1 */
   float *packed2, *start2; /* w1 → 8·w2, scale2 and shift2 within */
   float *packed3, *start3; /* w2 → 8 */
@@ -55,6 +62,7 @@ struct willis_decoder_buffers {
   float *tap_sums;         /* [8][w0][w1] */
   double *tap_totals;      /* like tap_sums; may be job_sums */
   double *job_sums;        /* [jobs][job_sum_count] */
+  double *job_loss;        /* [jobs] */
   float *threads;          /* tiles and their sums */
 };
 
@@ -66,36 +74,45 @@ ptrdiff_t willis_decoder_point_count(const struct willis_decoder *d);
 
 /* A pass over all points: calls body for tiles [begin, end) of points of each job, in order, with
  * the job's zeroed double sums [sum_count] and the tile's zeroed float sums; the float ones are
- * added to the double ones now and then. Then total[i] = Σ over jobs, in order. */
+ * added to the double ones now and then. Then total[i] = Σ over jobs, in order. Returns the sum of
+ * what the tiles added to `loss`. */
 struct willis_decoder_pass {
   void (*body)(const struct willis_decoder *d, struct willis_decoder_tile *tile, ptrdiff_t begin,
                ptrdiff_t end, void *context);
   void *context;
   ptrdiff_t sum_count;
 };
-void willis_decoder_run(const struct willis_decoder *d, const struct willis_decoder_pass *pass);
+double willis_decoder_run(const struct willis_decoder *d, const struct willis_decoder_pass *pass);
 
-/* tile->a1 = relu(scale1·u1 + shift1) for points [begin, end). */
-void willis_decoder_activate1(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+/* x of points [begin, end), from memory or read into tile->x. */
+const float *willis_decoder_x(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                               ptrdiff_t begin, ptrdiff_t end);
+/* tile->a1 = relu(scale1·u1 + shift1) for points [begin, end). Returns their u1. */
+const float *willis_decoder_activate1(const struct willis_decoder *d,
+                                      struct willis_decoder_tile *tile, ptrdiff_t begin,
+                                      ptrdiff_t end);
 /* tile->a2 = relu(a1·packed2 + start2) for `points` points. */
 void willis_decoder_activate2(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                               ptrdiff_t points);
-/* Copies between tile->z of points [begin, end) and the logit volume. */
-void willis_decoder_scatter(const struct willis_decoder *d, const float *z, ptrdiff_t begin,
-                            ptrdiff_t end, float *logit);
-void willis_decoder_gather(const struct willis_decoder *d, const float *logit, ptrdiff_t begin,
-                           ptrdiff_t end, float *z);
+/* tile->z = a2·packed3 + start3 for `points` points. */
+void willis_decoder_logits(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                           ptrdiff_t points);
+/* Where the 2×2×2 voxels of row r (of points · 64) of point p begin in the logit volume; the next
+ * row and the next plane of it are 8·width and 64·height·width further on, in points. */
+ptrdiff_t willis_decoder_place(struct willis_extent points, ptrdiff_t p, int r);
 
-/* Everything of `During a call` that forward products in training need, from the parameters and the
- * batch statistics. */
-void willis_decoder_pack_forward(const struct willis_decoder *d,
-                                 const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS]);
+/* All of training's forward half, up to the statistics of u2; leaves what products need. */
+void willis_decoder_prepare(struct willis_decoder *d,
+                            const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS]);
 
 /* decoder_backward_avx2.c */
-void willis_decoder_backward_avx2(struct willis_decoder *d,
-                                  const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
-                                  const float *x, float *d_logit,
-                                  const struct willis_block_parameters gradient[3], float *d_x);
+double willis_decoder_gradient_avx2(struct willis_decoder *d,
+                                    const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                                    const struct willis_decoder_input *input,
+                                    const struct willis_decoder_goal *goal,
+                                    const struct willis_block_parameters gradient[3]);
+void willis_decoder_input_gradient_avx2(struct willis_decoder *d,
+                                        const struct willis_block_parameters *p, ptrdiff_t begin,
+                                        ptrdiff_t end, float *d_x);
 
 #endif

@@ -53,10 +53,26 @@ static void pack_back(const struct willis_conv_transpose3d_shape *s, const float
           (float)weight_at(s, weight, i, j) * (scale ? scale[j % s->outputs] : 1);
 }
 
-/* d2, and the sums A, Σd2, d_W3, Σd_z; then d1 ← (scale2·d2)·W2ᵀ. */
+/* tile->t: the targets of the logits in tile->z. */
+static void read_targets(const struct willis_decoder *d, const struct willis_target *target,
+                         ptrdiff_t begin, ptrdiff_t end, float *t) {
+  const struct willis_extent e = d->shape[0].extent;
+  const ptrdiff_t row = 8 * e.width, slab = 8 * e.height * row;
+  for (ptrdiff_t p = begin; p < end; p++)
+    for (int r = 0; r < TAPS * TAPS; r++, t += TAPS) {
+      const ptrdiff_t from = willis_decoder_place(e, p, r);
+      willis_target_read(target, from, 2, t);
+      willis_target_read(target, from + row, 2, t + 2);
+      willis_target_read(target, from + slab, 2, t + 4);
+      willis_target_read(target, from + slab + row, 2, t + 6);
+    }
+}
+
+/* The logits, their loss and its gradient; d2, and the sums A, Σd2, d_W3, Σd_z; then
+ * d1 ← (scale2·d2)·W2ᵀ. */
 static void last_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                       ptrdiff_t begin, ptrdiff_t end, void *context) {
-  const float *d_logit = context;
+  const struct willis_decoder_goal *goal = context;
   const struct willis_decoder_buffers *b = d->buffers;
   const int w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
   const ptrdiff_t points = end - begin, rows = points * TAPS;
@@ -64,7 +80,9 @@ static void last_tile(const struct willis_decoder *d, struct willis_decoder_tile
   float *d_weight3 = column_sum + columns, *d_bias3 = d_weight3 + w2 * TAPS;
   willis_decoder_activate1(d, tile, begin, end);
   willis_decoder_activate2(d, tile, points);
-  willis_decoder_gather(d, d_logit, begin, end, tile->z);
+  willis_decoder_logits(d, tile, points);
+  read_targets(d, &goal->target, begin, end, tile->t);
+  tile->loss += willis_focal_sum(&goal->focal, rows * TAPS * TAPS, tile->z, tile->t, tile->z);
   willis_gemm8_transposed_avx2(rows * TAPS, tile->a2, w2, w2, tile->z, d_weight3);
   for (ptrdiff_t r = 0; r < rows * TAPS; r++)
     for (int k = 0; k < TAPS; k++) d_bias3[k] += tile->z[r * TAPS + k];
@@ -160,8 +178,7 @@ static void first_tile(const struct willis_decoder *d, struct willis_decoder_til
   const int w1 = width(d, 1);
   const ptrdiff_t rows = (end - begin) * TAPS;
   float *d1 = b->d1 + begin * TAPS * w1, *sum = tile->sums, *product = sum + w1;
-  const float *u1 = b->u1 + begin * TAPS * w1;
-  willis_decoder_activate1(d, tile, begin, end);
+  const float *u1 = willis_decoder_activate1(d, tile, begin, end);
   willis_gemm_avx2(rows, tile->a1, w1, w1, b->back_gram, b->back_start, w1, tile->t1, w1);
   for (ptrdiff_t r = 0; r < rows; r++)
     for (int c = 0; c < w1; c++) {
@@ -176,7 +193,6 @@ static void first_tile(const struct willis_decoder *d, struct willis_decoder_til
 struct first_gradient {
   const float *scale;
   float level[WILLIS_DECODER_MOST_WIDTH], slope[WILLIS_DECODER_MOST_WIDTH];
-  float *d_x;
 };
 
 static void first_channels(const struct willis_decoder *d, const struct willis_block_parameters *p,
@@ -198,40 +214,38 @@ static void first_channels(const struct willis_decoder *d, const struct willis_b
   }
 }
 
-/* d1 ← d_u1, and d_x = d_u1·W1ᵀ. */
-static void input_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
-                       ptrdiff_t begin, ptrdiff_t end, void *context) {
-  (void)tile;
+/* d1 ← d_u1. */
+static void normalised_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                            ptrdiff_t begin, ptrdiff_t end, void *context) {
   const struct first_gradient *f = context;
-  const struct willis_decoder_buffers *b = d->buffers;
-  const int w0 = width(d, 0), w1 = width(d, 1), columns = TAPS * w1;
-  float *d1 = b->d1 + begin * columns;
-  const float *u1 = b->u1 + begin * columns;
+  const int w1 = width(d, 1);
+  const float *u1 = willis_decoder_activate1(d, tile, begin, end);
+  float *d1 = d->buffers->d1 + begin * TAPS * w1;
   for (ptrdiff_t r = 0; r < (end - begin) * TAPS; r++)
     for (int c = 0; c < w1; c++) {
       const ptrdiff_t at = r * w1 + c;
       d1[at] = f->scale[c] * d1[at] + f->level[c] + f->slope[c] * u1[at];
     }
-  willis_gemm_avx2(end - begin, d1, columns, columns, b->back1, b->zero, w0, f->d_x + begin * w0,
-                   w0);
 }
 
 /* d_W1 = xᵀ·d_u1. A thread owns the columns of one tap: no partial sums to combine. */
-static void first_weight(const struct willis_decoder *d, const float *x,
+static void first_weight(const struct willis_decoder *d,
                          const struct willis_block_parameters *gradient) {
-  enum { BLOCK = 96 };
+  enum { BLOCK = WILLIS_DECODER_BLOCK };
   const struct willis_decoder_buffers *b = d->buffers;
   const ptrdiff_t points = willis_decoder_point_count(d);
   const int w0 = width(d, 0), w1 = width(d, 1), columns = TAPS * w1;
   const ptrdiff_t count = (ptrdiff_t)w0 * w1;
 #pragma omp parallel for schedule(dynamic, 1)
   for (int k = 0; k < TAPS; k++) {
+    struct willis_decoder_tile tile = willis_decoder_tile_of(d);
     float *part = b->tap_sums + k * count;
     double *sum = b->tap_totals + k * count;
     memset(sum, 0, (size_t)count * sizeof *sum);
     for (ptrdiff_t at = 0; at < points; at += BLOCK) {
+      const ptrdiff_t end = points - at < BLOCK ? points : at + BLOCK;
       memset(part, 0, (size_t)count * sizeof *part);
-      willis_gemm_transposed_avx2(points - at < BLOCK ? points - at : BLOCK, x + at * w0, w0, w0,
+      willis_gemm_transposed_avx2(end - at, willis_decoder_x(d, &tile, at, end), w0, w0,
                                   b->d1 + at * columns + k * w1, columns, w1, part);
       for (ptrdiff_t i = 0; i < count; i++) sum[i] += (double)part[i];
     }
@@ -239,18 +253,22 @@ static void first_weight(const struct willis_decoder *d, const float *x,
   }
 }
 
-void willis_decoder_backward_avx2(struct willis_decoder *d,
-                                  const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
-                                  const float *x, float *d_logit,
-                                  const struct willis_block_parameters gradient[3], float *d_x) {
+double willis_decoder_gradient_avx2(struct willis_decoder *d,
+                                    const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS],
+                                    const struct willis_decoder_input *input,
+                                    const struct willis_decoder_goal *goal,
+                                    const struct willis_block_parameters gradient[3]) {
   struct willis_decoder_buffers *b = d->buffers;
   const ptrdiff_t w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
-  willis_decoder_pack_forward(d, p);
+  b->input = input;
+  willis_decoder_prepare(d, p);
   pack_back(&d->shape[0], p[0].weight, NULL, b->back1);
   pack_back(&d->shape[1], p[1].weight, b->scale2, b->back2);
   pack_back(&d->shape[2], p[2].weight, NULL, b->back3);
-  willis_decoder_run(d, &(struct willis_decoder_pass){last_tile, d_logit,
-                                                      w1 * columns + columns + w2 * TAPS + TAPS});
+  struct willis_decoder_goal copy = *goal;
+  double loss = willis_decoder_run(
+      d,
+      &(struct willis_decoder_pass){last_tile, &copy, w1 * columns + columns + w2 * TAPS + TAPS});
   const double *sums = b->job_sums;
   struct second_gradient second = {.p = &p[1], .product = sums, .column_sum = sums + w1 * columns};
   last_gradient(d, sums + w1 * columns + columns, &gradient[2]);
@@ -258,8 +276,23 @@ void willis_decoder_backward_avx2(struct willis_decoder *d,
   second_weight(d, &second, &gradient[1]);
   second_back(d, &second);
   willis_decoder_run(d, &(struct willis_decoder_pass){first_tile, NULL, 2 * w1});
-  struct first_gradient first = {.scale = b->scale1, .d_x = d_x};
+  struct first_gradient first = {.scale = b->scale1};
   first_channels(d, &p[0], &first, &gradient[0]);
-  willis_decoder_run(d, &(struct willis_decoder_pass){input_tile, &first, 0});
-  first_weight(d, x, &gradient[0]);
+  willis_decoder_run(d, &(struct willis_decoder_pass){normalised_tile, &first, 0});
+  first_weight(d, &gradient[0]);
+  return loss;
+}
+
+/* d_x = d_u1·W1ᵀ. */
+void willis_decoder_input_gradient_avx2(struct willis_decoder *d,
+                                        const struct willis_block_parameters *p, ptrdiff_t begin,
+                                        ptrdiff_t end, float *d_x) {
+  enum { BLOCK = WILLIS_DECODER_BLOCK };
+  (void)p;
+  const struct willis_decoder_buffers *b = d->buffers;
+  const int w0 = width(d, 0), columns = TAPS * width(d, 1);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t at = begin; at < end; at += BLOCK)
+    willis_gemm_avx2(end - at < BLOCK ? end - at : BLOCK, b->d1 + at * columns, columns, columns,
+                     b->back1, b->zero, w0, d_x + (at - begin) * w0, w0);
 }

@@ -184,3 +184,10 @@ void willis_encoder_block_slab(struct willis_encoder_block *block,
                                ptrdiff_t begin, ptrdiff_t end, float *y) {
   block->variant->slab(block, p, x, begin, end, y);
 }
+
+void willis_encoder_block_plan_passes(struct willis_encoder_block *block,
+                                      const struct willis_conv3d_shape *shape,
+                                      struct willis_arena *arena) {
+  choose(block, shape, true);
+  block->variant->passes->plan(block, arena);
+}

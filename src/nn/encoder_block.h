@@ -5,7 +5,8 @@
  * and the shape allow. Same bits for any number of threads.
  *
  * Inference also works on slabs, planes [begin, end) of y at a time, with begin even: the planes
- * come out with the same bits as from the whole volume. */
+ * come out with the same bits as from the whole volume. So does training, in several passes over
+ * the planes, where the convolution's output is made again in each (struct willis_block_passes). */
 #ifndef WILLIS_NN_ENCODER_BLOCK_H
 #define WILLIS_NN_ENCODER_BLOCK_H
 
@@ -18,10 +19,55 @@
 
 struct willis_encoder_block;
 
-/* Planes [begin, end) along z of a tensor, from `data` on. */
-struct willis_planes {
-  const float *data;
-  ptrdiff_t begin, end;
+/* What the block above the first needs to know of its output: y, and the maxima's positions. */
+struct willis_pooled_planes {
+  const float *y;
+  const uint8_t *argmax;
+};
+
+/* Training by slabs: planes [begin, end) of x at a time, in order from 0, begin a multiple of 4. x
+ * also holds `reach` planes before and after them, as far as the volume has them.
+ *
+ * Forward, `forward_passes` over all planes; of the last one is kept what y can be made of, shaped
+ * like y. Of the first block nothing is kept: its y is made again from x by the block's slab().
+ * Backward, `backward_passes`; what was kept gives way to what these need of y's gradient. */
+struct willis_block_passes {
+  int forward_passes, backward_passes, reach;
+  /* What lives through all passes, and what only through the forward or only through the backward
+   * ones, on at most `planes` planes of x. */
+  void (*plan)(struct willis_encoder_block *block, struct willis_arena *arena);
+  void (*plan_forward)(struct willis_encoder_block *block, ptrdiff_t planes,
+                       struct willis_arena *arena);
+  void (*plan_backward)(struct willis_encoder_block *block, ptrdiff_t planes,
+                        struct willis_arena *arena);
+  void (*start)(struct willis_encoder_block *block, const struct willis_block_parameters *p);
+  /* kept: planes [begin/2, end/2) of what is kept; null for the first block. */
+  void (*forward)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                  int pass, struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *kept);
+  void (*finish)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                 int pass);
+  /* `voxels` voxels of y; may be called by several threads at once. */
+  void (*output)(const struct willis_encoder_block *block, ptrdiff_t voxels, const float *kept,
+                 float *y);
+  /* Planes [begin, end) of y's gradient arrive, in order; kept is shaped like them. */
+  void (*take_gradient)(struct willis_encoder_block *block, ptrdiff_t begin, ptrdiff_t end,
+                        const float *d_y, float *kept);
+  void (*start_backward)(struct willis_encoder_block *block,
+                         const struct willis_block_parameters *p, int pass,
+                         const struct willis_block_parameters *gradient);
+  /* d: planes [begin/2, end/2) of what take_gradient() left; for the first block of y's gradient,
+   * with y itself. In the last pass, the gradient of the convolution's output is left in d_raw,
+   * planes [begin, end) (not by the first block). */
+  void (*backward)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                   int pass, struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, const float *d,
+                   struct willis_pooled_planes pooled, float *d_raw);
+  void (*finish_backward)(struct willis_encoder_block *block,
+                          const struct willis_block_parameters *p, int pass,
+                          const struct willis_block_parameters *gradient);
+  /* Planes [begin, end) of x's gradient; d_raw holds one plane more on either side. */
+  void (*input_gradient)(struct willis_encoder_block *block,
+                         const struct willis_block_parameters *p, struct willis_planes d_raw,
+                         ptrdiff_t begin, ptrdiff_t end, float *d_x);
 };
 
 /* One way to compute it. Methods get only blocks that the same variant planned. */
@@ -44,6 +90,7 @@ struct willis_encoder_block_variant {
   void (*start_slabs)(struct willis_encoder_block *block, const struct willis_block_parameters *p);
   void (*slab)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
                struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *y);
+  const struct willis_block_passes *passes;
 };
 
 struct willis_encoder_block {
@@ -62,6 +109,11 @@ struct willis_encoder_block {
   float *channels;                  /* a few numbers for each output channel */
   double *sums;                     /* partial sums */
   void *scratch;
+  /* In backward passes over slabs. */
+  float *packed_back, *weight_sum;
+  float *slab_extreme;
+  uint8_t *slab_argmax;
+  void *scratch_back;
 };
 
 /* With a counting arena the pointers stay null and only the bytes are learned. */
@@ -94,6 +146,12 @@ void willis_encoder_block_start_slabs(struct willis_encoder_block *block,
 void willis_encoder_block_slab(struct willis_encoder_block *block,
                                const struct willis_block_parameters *p, struct willis_planes x,
                                ptrdiff_t begin, ptrdiff_t end, float *y);
+
+/* In place of plan and plan_scratch: chooses the variant for training by slabs, whose functions are
+ * called through block->variant->passes, and takes what lives through all passes. */
+void willis_encoder_block_plan_passes(struct willis_encoder_block *block,
+                                      const struct willis_conv3d_shape *shape,
+                                      struct willis_arena *arena);
 
 /* The variants, for tests. */
 extern const struct willis_encoder_block_variant willis_encoder_block_plain;

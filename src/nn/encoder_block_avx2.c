@@ -93,6 +93,11 @@ static void running_statistics(struct willis_encoder_block *block,
   }
 }
 
+static inline float activated(float scale, float extreme, float shift) {
+  float value = scale * extreme + shift;
+  return value <= 0 ? 0 : value;
+}
+
 /* y = relu(scale·extreme + shift) for pooled voxels; y may be extreme. */
 static void activate(const struct willis_encoder_block *block, ptrdiff_t voxels,
                      const float *extreme, float *y) {
@@ -100,10 +105,8 @@ static void activate(const struct willis_encoder_block *block, ptrdiff_t voxels,
   const float *scale = channel(block, SCALE), *shift = channel(block, SHIFT);
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t v = 0; v < voxels; v++)
-    for (int c = 0; c < outputs; c++) {
-      float value = scale[c] * extreme[v * outputs + c] + shift[c];
-      y[v * outputs + c] = value <= 0 ? 0 : value;
-    }
+    for (int c = 0; c < outputs; c++)
+      y[v * outputs + c] = activated(scale[c], extreme[v * outputs + c], shift[c]);
 }
 
 static void forward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
@@ -177,23 +180,17 @@ static void sum_chunk(const struct willis_encoder_block *block, const float *y, 
     }
 }
 
-/* What the scatter needs, and the gradients of gamma and beta. */
-static void normalisation_gradient(struct willis_encoder_block *block, const float *y, float *d_y,
-                                   const struct willis_block_parameters *gradient) {
-  const ptrdiff_t chunks = chunk_count(block), pooled = pooled_voxels(block);
+/* What the scatter needs, and the gradients of gamma and beta, from the sums of chunks. */
+static void channel_gradient(struct willis_encoder_block *block, const double *sums,
+                             const struct willis_block_parameters *gradient) {
+  const ptrdiff_t chunks = chunk_count(block);
   const int outputs = block->shape.outputs;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (ptrdiff_t k = 0; k < chunks; k++) {
-    ptrdiff_t begin = k * CHUNK, end = begin + CHUNK < pooled ? begin + CHUNK : pooled;
-    double *sum = block->sums + k * 2 * outputs;
-    sum_chunk(block, y, d_y, begin, end, sum, sum + outputs);
-  }
   const double n = (double)willis_extent_count(block->shape.extent);
   for (int c = 0; c < outputs; c++) {
     double sum = 0, product = 0;
     for (ptrdiff_t k = 0; k < chunks; k++) {
-      sum += block->sums[k * 2 * outputs + c];
-      product += block->sums[(k * 2 + 1) * outputs + c];
+      sum += sums[k * 2 * outputs + c];
+      product += sums[(k * 2 + 1) * outputs + c];
     }
     double inverse_sd = 1 / sqrt(block->variance[c] + WILLIS_BATCH_NORM_EPSILON);
     double d_gamma = (product - block->mean[c] * sum) * inverse_sd;
@@ -205,6 +202,19 @@ static void normalisation_gradient(struct willis_encoder_block *block, const flo
     channel(block, SLOPE)[c] = (float)slope;
     channel(block, LEVEL)[c] = (float)(-scale * sum / n - slope * block->mean[c]);
   }
+}
+
+static void normalisation_gradient(struct willis_encoder_block *block, const float *y, float *d_y,
+                                   const struct willis_block_parameters *gradient) {
+  const ptrdiff_t chunks = chunk_count(block), pooled = pooled_voxels(block);
+  const int outputs = block->shape.outputs;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (ptrdiff_t k = 0; k < chunks; k++) {
+    ptrdiff_t begin = k * CHUNK, end = begin + CHUNK < pooled ? begin + CHUNK : pooled;
+    double *sum = block->sums + k * 2 * outputs;
+    sum_chunk(block, y, d_y, begin, end, sum, sum + outputs);
+  }
+  channel_gradient(block, block->sums, gradient);
 }
 
 static void backward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
@@ -230,6 +240,181 @@ static void backward(struct willis_encoder_block *block, const struct willis_blo
   willis_conv3d_avx2_backward_data(shape, d_raw, block->packed, 0, depth, d_x, block->scratch);
 }
 
+/* ---- training by slabs: what is kept is `extreme`, and later the gradient at it ---- */
+
+static double *chunk_sums(const struct willis_encoder_block *block) {
+  return block->sums + (ptrdiff_t)2 * block->shape.outputs;
+}
+
+static void plan_passes(struct willis_encoder_block *block, struct willis_arena *arena) {
+  const ptrdiff_t outputs = block->shape.outputs;
+  block->mean = willis_arena_take(arena, outputs, sizeof *block->mean);
+  block->variance = willis_arena_take(arena, outputs, sizeof *block->variance);
+  block->channels = willis_arena_take(arena, CHANNEL_ARRAYS * outputs, sizeof *block->channels);
+  block->packed = willis_arena_take(arena, willis_conv3d_avx2_packed_count(&block->shape),
+                                    sizeof *block->packed);
+  block->sums =
+      willis_arena_take(arena, (chunk_count(block) + 1) * 2 * outputs, sizeof *block->sums);
+}
+
+static ptrdiff_t slab_pooled(const struct willis_encoder_block *block, ptrdiff_t planes) {
+  const struct willis_extent half = willis_extent_half(block->shape.extent);
+  return planes / 2 * half.height * half.width * block->shape.outputs;
+}
+
+static void plan_forward(struct willis_encoder_block *block, ptrdiff_t planes,
+                         struct willis_arena *arena) {
+  block->scratch = willis_arena_take(
+      arena, (ptrdiff_t)willis_conv3d_avx2_scratch_bytes(&block->shape, planes), 1);
+  block->argmax = willis_arena_take(arena, slab_pooled(block, planes), sizeof *block->argmax);
+}
+
+static void plan_backward(struct willis_encoder_block *block, ptrdiff_t planes,
+                          struct willis_arena *arena) {
+  const struct willis_conv3d_shape *shape = &block->shape;
+  const ptrdiff_t pooled = slab_pooled(block, planes);
+  block->scratch_back =
+      willis_arena_take(arena, (ptrdiff_t)willis_conv3d_avx2_scratch_bytes(shape, planes), 1);
+  block->packed_back =
+      willis_arena_take(arena, willis_conv3d_avx2_packed_count(shape), sizeof(float));
+  block->weight_sum = willis_arena_take(arena, willis_conv3d_avx2_sum_count(shape), sizeof(float));
+  block->slab_extreme = willis_arena_take(arena, pooled, sizeof(float));
+  block->slab_argmax = willis_arena_take(arena, pooled, 1);
+}
+
+static void start_passes(struct willis_encoder_block *block,
+                         const struct willis_block_parameters *p) {
+  const ptrdiff_t count = (chunk_count(block) + 1) * 2 * block->shape.outputs;
+  memset(block->sums, 0, (size_t)count * sizeof *block->sums);
+  willis_conv3d_avx2_pack_forward(&block->shape, p->weight, block->packed);
+}
+
+static void forward_planes(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, int pass,
+                           struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *kept) {
+  (void)pass;
+  struct willis_conv3d_pooled pooled = {.sign = p->gamma,
+                                        .extreme = kept,
+                                        .argmax = block->argmax,
+                                        .sum = block->sums,
+                                        .square = block->sums + block->shape.outputs};
+  struct willis_conv3d_planes planes = {.data = x.data, .begin = x.begin, .end = x.end};
+  willis_conv3d_avx2_forward(&block->shape, planes, block->packed, p->bias, begin, end, NULL,
+                             &pooled, block->scratch);
+}
+
+static void finish_forward(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, int pass) {
+  (void)pass;
+  batch_statistics(block, p->bias, block->sums, block->sums + block->shape.outputs);
+  affine_map(block, p);
+}
+
+static void output(const struct willis_encoder_block *block, ptrdiff_t voxels, const float *kept,
+                   float *y) {
+  const int outputs = block->shape.outputs;
+  const float *scale = channel(block, SCALE), *shift = channel(block, SHIFT);
+  for (ptrdiff_t v = 0; v < voxels; v++)
+    for (int c = 0; c < outputs; c++)
+      y[v * outputs + c] = activated(scale[c], kept[v * outputs + c], shift[c]);
+}
+
+/* sum_chunk() for `voxels` voxels, whose sums go on; the gradient replaces the extreme. */
+static void add_to_chunk(const struct willis_encoder_block *block, ptrdiff_t voxels,
+                         const float *d_y, float *kept, double *sum, double *product) {
+  const int outputs = block->shape.outputs;
+  const float *scale = channel(block, SCALE), *shift = channel(block, SHIFT);
+  for (ptrdiff_t v = 0; v < voxels; v++)
+    for (int c = 0; c < outputs; c++) {
+      const ptrdiff_t at = v * outputs + c;
+      float open = activated(scale[c], kept[at], shift[c]) > 0 ? d_y[at] : 0;
+      sum[c] += (double)open;
+      product[c] += (double)open * (double)kept[at];
+      kept[at] = scale[c] * open;
+    }
+}
+
+static void take_gradient(struct willis_encoder_block *block, ptrdiff_t begin, ptrdiff_t end,
+                          const float *d_y, float *kept) {
+  const struct willis_extent half = willis_extent_half(block->shape.extent);
+  const ptrdiff_t plane = half.height * half.width, first = begin * plane, last = end * plane;
+  const ptrdiff_t outputs = block->shape.outputs;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (ptrdiff_t k = first / CHUNK; k <= (last - 1) / CHUNK; k++) {
+    ptrdiff_t from = k * CHUNK > first ? k * CHUNK : first;
+    ptrdiff_t to = (k + 1) * CHUNK < last ? (k + 1) * CHUNK : last;
+    double *sum = chunk_sums(block) + k * 2 * outputs;
+    add_to_chunk(block, to - from, d_y + (from - first) * outputs, kept + (from - first) * outputs,
+                 sum, sum + outputs);
+  }
+}
+
+static void start_backward(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, int pass,
+                           const struct willis_block_parameters *gradient) {
+  (void)pass;
+  channel_gradient(block, chunk_sums(block), gradient);
+  willis_conv3d_avx2_pack_backward(&block->shape, p->weight, block->packed_back);
+  willis_conv3d_avx2_backward_weight_start(&block->shape, block->weight_sum);
+}
+
+static void backward_planes(struct willis_encoder_block *block,
+                            const struct willis_block_parameters *p, int pass,
+                            struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, const float *d,
+                            struct willis_pooled_planes pooled_planes, float *d_raw) {
+  (void)pass;
+  (void)pooled_planes;
+  const struct willis_conv3d_shape *shape = &block->shape;
+  struct willis_conv3d_pooled pooled = {
+      .sign = p->gamma, .extreme = block->slab_extreme, .argmax = block->slab_argmax};
+  struct willis_conv3d_planes input = {.data = x.data, .begin = x.begin, .end = x.end};
+  willis_conv3d_avx2_forward(shape, input, block->packed, p->bias, begin, end, d_raw, &pooled,
+                             block->scratch_back);
+  struct willis_conv3d_scatter scatter = {.level = channel(block, LEVEL),
+                                          .slope = channel(block, SLOPE),
+                                          .d_pooled = d,
+                                          .argmax = block->slab_argmax,
+                                          .dense = d_raw};
+  struct willis_conv3d_planes planes = {d_raw, begin, end, &scatter};
+  willis_conv3d_avx2_backward_weight_add(shape, input, planes, begin, end, block->weight_sum,
+                                         block->scratch_back);
+}
+
+static void finish_backward(struct willis_encoder_block *block,
+                            const struct willis_block_parameters *p, int pass,
+                            const struct willis_block_parameters *gradient) {
+  (void)p;
+  (void)pass;
+  willis_conv3d_avx2_backward_weight_finish(&block->shape, block->weight_sum, gradient->weight);
+}
+
+static void input_gradient(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, struct willis_planes d_raw,
+                           ptrdiff_t begin, ptrdiff_t end, float *d_x) {
+  (void)p;
+  struct willis_conv3d_planes planes = {.data = d_raw.data, .begin = d_raw.begin, .end = d_raw.end};
+  willis_conv3d_avx2_backward_data(&block->shape, planes, block->packed_back, begin, end, d_x,
+                                   block->scratch_back);
+}
+
+static const struct willis_block_passes passes = {
+    .forward_passes = 1,
+    .backward_passes = 1,
+    .reach = 1,
+    .plan = plan_passes,
+    .plan_forward = plan_forward,
+    .plan_backward = plan_backward,
+    .start = start_passes,
+    .forward = forward_planes,
+    .finish = finish_forward,
+    .output = output,
+    .take_gradient = take_gradient,
+    .start_backward = start_backward,
+    .backward = backward_planes,
+    .finish_backward = finish_backward,
+    .input_gradient = input_gradient,
+};
+
 const struct willis_encoder_block_variant willis_encoder_block_avx2 = {
     .name = "avx2",
     .features = WILLIS_CPU_AVX2,
@@ -241,4 +426,5 @@ const struct willis_encoder_block_variant willis_encoder_block_avx2 = {
     .plan_slabs = plan_slabs,
     .start_slabs = start_slabs,
     .slab = slab,
+    .passes = &passes,
 };

@@ -152,10 +152,10 @@ static void pool_run(const float *lines, ptrdiff_t stride, ptrdiff_t x, const fl
     store_window(best[i], where[i], shift, y + i * outputs, argmax ? argmax + i * outputs : NULL);
 }
 
-static void statistics(struct willis_encoder_block *block, const struct willis_block_parameters *p,
-                       const float *x) {
-  struct willis_patch_moments *moments = (struct willis_patch_moments *)block->moments;
-  willis_patch_moments(block->shape.extent, x, moments, block->sums);
+/* From the moments of the patches. */
+static void statistics(struct willis_encoder_block *block,
+                       const struct willis_block_parameters *p) {
+  const struct willis_patch_moments *moments = (struct willis_patch_moments *)block->moments;
   for (int c = 0; c < block->shape.outputs; c++) {
     const float *w = p->weight + c * WILLIS_PATCH;
     double mean = p->bias[c], variance = 0;
@@ -212,9 +212,11 @@ static struct willis_planes whole(const struct willis_encoder_block *block, cons
 
 static void forward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
                     const float *x, float *y) {
-  if (block->training)
-    statistics(block, p, x);
-  else
+  if (block->training) {
+    willis_patch_moments(block->shape.extent, x, (struct willis_patch_moments *)block->moments,
+                         block->sums);
+    statistics(block, p);
+  } else
     running_statistics(block, p);
   pack(block, p);
   pool_planes(block, whole(block, x), 0, block->shape.extent.depth / 2, y);
@@ -264,9 +266,10 @@ static inline void gather_window(const float patch[WILLIS_POOL_WINDOW][TAPS], in
   }
 }
 
-/* S of one slab of windows into total[outputs][TAPS]. */
-static void gather_slab(const struct willis_encoder_block *block, const float *x, const float *y,
-                        const float *d_y, ptrdiff_t z, double *total) {
+/* S of one slab of windows, whose y, argmax and gradient are given, into total[outputs][TAPS]. */
+static void gather_slab(const struct willis_encoder_block *block, struct willis_planes x,
+                        struct willis_pooled_planes pooled, const float *d_y, ptrdiff_t z,
+                        double *total) {
   const struct willis_extent half = willis_extent_half(block->shape.extent);
   const int outputs = block->shape.outputs;
   _Alignas(32) float sum[MOST_OUTPUTS][TAPS], patch[WILLIS_POOL_WINDOW][TAPS];
@@ -275,11 +278,11 @@ static void gather_slab(const struct willis_encoder_block *block, const float *x
   for (int k = 0; k < WILLIS_POOL_WINDOW; k++) patch[k][ONE] = 1;
   memset(total, 0, (size_t)outputs * TAPS * sizeof *total);
   for (ptrdiff_t row = 0; row < half.height; row++) {
-    const float *lines = load_lines(block, whole(block, x), z, row);
+    const float *lines = load_lines(block, x, z, row);
     for (ptrdiff_t v = 0; v < half.width; v++) {
-      ptrdiff_t at = ((z * half.height + row) * half.width + v) * outputs;
+      ptrdiff_t at = (row * half.width + v) * outputs;
       window_patches(lines, line_stride(block), 2 * v, patch);
-      gather_window(patch, outputs, y + at, d_y + at, block->argmax + at, sum);
+      gather_window(patch, outputs, pooled.y + at, d_y + at, pooled.argmax + at, sum);
     }
     if ((row + 1) % FLUSH_ROWS && row + 1 < half.height) continue;
     for (int c = 0; c < outputs; c++)
@@ -313,18 +316,120 @@ static void channel_gradient(const struct willis_encoder_block *block,
   gradient->bias[c] = 0;
 }
 
-static void backward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
-                     const float *x, const float *y, float *d_y,
-                     const struct willis_block_parameters *gradient, float *d_x) {
-  (void)d_x;
-  const ptrdiff_t slabs = block->shape.extent.depth / 2, size = block->shape.outputs * TAPS;
+/* Planes [begin, end) of windows. */
+static void gather(struct willis_encoder_block *block, struct willis_planes x,
+                   struct willis_pooled_planes pooled, const float *d_y, ptrdiff_t begin,
+                   ptrdiff_t end) {
+  const struct willis_extent half = willis_extent_half(block->shape.extent);
+  const ptrdiff_t plane = half.height * half.width * block->shape.outputs;
 #pragma omp parallel for schedule(dynamic, 1)
-  for (ptrdiff_t z = 0; z < slabs; z++) gather_slab(block, x, y, d_y, z, block->sums + z * size);
+  for (ptrdiff_t z = begin; z < end; z++) {
+    const ptrdiff_t at = (z - begin) * plane;
+    struct willis_pooled_planes slab = {pooled.y + at, pooled.argmax + at};
+    gather_slab(block, x, slab, d_y + at, z, block->sums + z * block->shape.outputs * TAPS);
+  }
+}
+
+static void finish_gather(struct willis_encoder_block *block,
+                          const struct willis_block_parameters *p,
+                          const struct willis_block_parameters *gradient) {
+  const ptrdiff_t slabs = block->shape.extent.depth / 2, size = block->shape.outputs * TAPS;
   for (ptrdiff_t z = 1; z < slabs; z++)
     for (ptrdiff_t i = 0; i < size; i++) block->sums[i] += block->sums[z * size + i];
   for (int c = 0; c < block->shape.outputs; c++)
     channel_gradient(block, p, c, block->sums + c * TAPS, gradient);
 }
+
+static void backward(struct willis_encoder_block *block, const struct willis_block_parameters *p,
+                     const float *x, const float *y, float *d_y,
+                     const struct willis_block_parameters *gradient, float *d_x) {
+  (void)d_x;
+  gather(block, whole(block, x), (struct willis_pooled_planes){y, block->argmax}, d_y, 0,
+         block->shape.extent.depth / 2);
+  finish_gather(block, p, gradient);
+}
+
+/* ---- training by slabs: forward only the moments, backward the gather ---- */
+
+static void plan_passes(struct willis_encoder_block *block, struct willis_arena *arena) {
+  const ptrdiff_t outputs = block->shape.outputs;
+  block->mean = willis_arena_take(arena, outputs, sizeof *block->mean);
+  block->variance = willis_arena_take(arena, outputs, sizeof *block->variance);
+  block->moments = willis_arena_take(arena, 1, sizeof(struct willis_patch_moments));
+  plan_scratch(block, arena);
+}
+
+static void plan_nothing(struct willis_encoder_block *block, ptrdiff_t planes,
+                         struct willis_arena *arena) {
+  (void)block;
+  (void)planes;
+  (void)arena;
+}
+
+static void start_passes(struct willis_encoder_block *block,
+                         const struct willis_block_parameters *p) {
+  (void)p;
+  block->argmax = NULL;
+}
+
+static void forward_planes(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, int pass,
+                           struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *kept) {
+  (void)p;
+  (void)pass;
+  (void)kept;
+  willis_patch_moments_add(block->shape.extent, x, begin, end, block->sums);
+}
+
+static void finish_forward(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, int pass) {
+  (void)pass;
+  willis_patch_moments_finish(block->shape.extent, block->sums,
+                              (struct willis_patch_moments *)block->moments);
+  statistics(block, p);
+  pack(block, p);
+}
+
+static void start_backward(struct willis_encoder_block *block,
+                           const struct willis_block_parameters *p, int pass,
+                           const struct willis_block_parameters *gradient) {
+  (void)block;
+  (void)p;
+  (void)pass;
+  (void)gradient;
+}
+
+static void backward_planes(struct willis_encoder_block *block,
+                            const struct willis_block_parameters *p, int pass,
+                            struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, const float *d,
+                            struct willis_pooled_planes pooled, float *d_raw) {
+  (void)p;
+  (void)pass;
+  (void)d_raw;
+  gather(block, x, pooled, d, begin / 2, end / 2);
+}
+
+static void finish_backward(struct willis_encoder_block *block,
+                            const struct willis_block_parameters *p, int pass,
+                            const struct willis_block_parameters *gradient) {
+  (void)pass;
+  finish_gather(block, p, gradient);
+}
+
+static const struct willis_block_passes passes = {
+    .forward_passes = 1,
+    .backward_passes = 1,
+    .reach = 2,
+    .plan = plan_passes,
+    .plan_forward = plan_nothing,
+    .plan_backward = plan_nothing,
+    .start = start_passes,
+    .forward = forward_planes,
+    .finish = finish_forward,
+    .start_backward = start_backward,
+    .backward = backward_planes,
+    .finish_backward = finish_backward,
+};
 
 const struct willis_encoder_block_variant willis_first_block_avx2 = {
     .name = "first avx2",
@@ -337,4 +442,5 @@ const struct willis_encoder_block_variant willis_first_block_avx2 = {
     .plan_slabs = plan_slabs,
     .start_slabs = start_slabs,
     .slab = slab,
+    .passes = &passes,
 };

@@ -25,7 +25,7 @@ static void plan_buffers(const struct willis_architecture *a, struct inference *
     run->x = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->x);
     run->logit = willis_arena_take(arena, willis_extent_count(run->extent), sizeof *run->logit);
   }
-  a->plan(run->plan, run->extent, false, arena);
+  a->plan(run->plan, run->extent, arena);
 }
 
 static void inference_release(struct inference *run) {

@@ -10,6 +10,16 @@
 #include <willis/network.h>
 
 #include <math.h>
+#include <string.h>
+
+void willis_target_read(const struct willis_target *target, ptrdiff_t begin, ptrdiff_t count,
+                        float *values) {
+  if (target->values)
+    memcpy(values, target->values + begin, (size_t)count * sizeof *values);
+  else
+    for (ptrdiff_t i = 0; i < count; i++)
+      values[i] = (float)(target->bits[(begin + i) >> 3] >> ((begin + i) & 7) & 1);
+}
 
 struct focal {
   const float *logit, *target;

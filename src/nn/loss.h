@@ -5,6 +5,17 @@
 #define WILLIS_NN_LOSS_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* What logits are compared with, x fastest: values in [0,1], or, where those are null, one bit a
+ * voxel, bit i mod 8 of byte i/8. */
+struct willis_target {
+  const float *values;
+  const uint8_t *bits;
+};
+/* Voxels [begin, begin + count). */
+void willis_target_read(const struct willis_target *target, ptrdiff_t begin, ptrdiff_t count,
+                        float *values);
 
 struct willis_focal {
   double alpha, gamma;

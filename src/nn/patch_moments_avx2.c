@@ -75,7 +75,7 @@ static void correlate_rows(const float *a, const float *b, ptrdiff_t width, __m2
 }
 
 /* The sums of rows [begin, end) of slab z with the rows of pair k. */
-static struct row_sums sum_rows(struct willis_extent e, const float *x, ptrdiff_t z,
+static struct row_sums sum_rows(struct willis_extent e, struct willis_planes x, ptrdiff_t z,
                                 ptrdiff_t begin, ptrdiff_t end, int k) {
   struct row_sums s = {{0}, {0}};
   const ptrdiff_t other = z + pairs[k].dz, w = e.width;
@@ -85,7 +85,8 @@ static struct row_sums sum_rows(struct willis_extent e, const float *x, ptrdiff_
   for (ptrdiff_t y = begin; y < end; y++) {
     const ptrdiff_t row = y + pairs[k].dy;
     if (row < 0 || row >= e.height) continue;
-    const float *a = x + (z * e.height + y) * w, *b = x + (other * e.height + row) * w;
+    const float *a = x.data + ((z - x.begin) * e.height + y) * w;
+    const float *b = x.data + ((other - x.begin) * e.height + row) * w;
     correlate_rows(a, b, w, sum);
     s.end[FIRST] += (double)a[0] * (double)b[0];
     s.end[LAST] += (double)a[w - 1] * (double)b[w - 1];
@@ -112,9 +113,10 @@ static void sum_values(struct willis_extent e, const float *slab, struct slab_su
   }
 }
 
-static void sum_slab(struct willis_extent e, const float *x, ptrdiff_t z, struct slab_sums *s) {
+static void sum_slab(struct willis_extent e, struct willis_planes x, ptrdiff_t z,
+                     struct slab_sums *s) {
   memset(s, 0, sizeof *s);
-  sum_values(e, x + z * e.height * e.width, s);
+  sum_values(e, x.data + (z - x.begin) * e.height * e.width, s);
   for (ptrdiff_t begin = 0, end = 1; begin < e.height; begin = end) {
     /* The first and the last row stand alone. */
     end = begin == 0 ? 1 : begin + ROWS < e.height - 1 ? begin + ROWS : e.height - 1;
@@ -183,11 +185,17 @@ static double patch_sum(const struct slab_sums total[PARTS], int a) {
   return sum;
 }
 
-void willis_patch_moments(struct willis_extent extent, const float *x,
-                          struct willis_patch_moments *moments, double *scratch) {
-  struct slab_sums *slab = (struct slab_sums *)scratch, total[PARTS];
+void willis_patch_moments_add(struct willis_extent extent, struct willis_planes x, ptrdiff_t begin,
+                              ptrdiff_t end, double *scratch) {
+  struct slab_sums *slab = (struct slab_sums *)scratch;
 #pragma omp parallel for schedule(dynamic, 1)
-  for (ptrdiff_t z = 0; z < extent.depth; z++) sum_slab(extent, x, z, &slab[z]);
+  for (ptrdiff_t z = begin; z < end; z++) sum_slab(extent, x, z, &slab[z]);
+}
+
+void willis_patch_moments_finish(struct willis_extent extent, const double *scratch,
+                                 struct willis_patch_moments *moments) {
+  const struct slab_sums *slab = (const struct slab_sums *)scratch;
+  struct slab_sums total[PARTS];
   total[FIRST] = slab[0];
   total[LAST] = slab[extent.depth - 1];
   memset(&total[ALL], 0, sizeof total[ALL]);
@@ -202,4 +210,11 @@ void willis_patch_moments(struct willis_extent extent, const float *x,
     for (int b = 0; b < WILLIS_PATCH; b++)
       moments->covariance[a][b] =
           patch_product(total, a, b) / n - moments->mean[a] * moments->mean[b];
+}
+
+void willis_patch_moments(struct willis_extent extent, const float *x,
+                          struct willis_patch_moments *moments, double *scratch) {
+  struct willis_planes whole = {x, 0, extent.depth};
+  willis_patch_moments_add(extent, whole, 0, extent.depth, scratch);
+  willis_patch_moments_finish(extent, scratch, moments);
 }

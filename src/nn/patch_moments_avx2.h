@@ -23,4 +23,12 @@ ptrdiff_t willis_patch_moments_scratch_count(struct willis_extent extent);
 void willis_patch_moments(struct willis_extent extent, const float *x,
                           struct willis_patch_moments *moments, double *scratch);
 
+/* The same from slabs, in any cut: the scratch keeps what planes [begin, end) give, of which and of
+ * two planes more x holds those that the volume has. */
+void willis_patch_moments_add(struct willis_extent extent, struct willis_planes x, ptrdiff_t begin,
+                              ptrdiff_t end, double *scratch);
+/* When all planes have been added. */
+void willis_patch_moments_finish(struct willis_extent extent, const double *scratch,
+                                 struct willis_patch_moments *moments);
+
 #endif

@@ -24,4 +24,10 @@ static inline struct willis_extent willis_extent_double(struct willis_extent e) 
   return (struct willis_extent){e.depth * 2, e.height * 2, e.width * 2};
 }
 
+/* Planes [begin, end) along z of a tensor, from `data` on. */
+struct willis_planes {
+  const float *data;
+  ptrdiff_t begin, end;
+};
+
 #endif

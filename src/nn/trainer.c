@@ -4,7 +4,6 @@
 #include "base/parallel.h"
 #include "nn/adam.h"
 #include "nn/batch_norm.h"
-#include "nn/loss.h"
 #include "nn/network.h"
 
 #include <inttypes.h>
@@ -23,7 +22,6 @@ struct willis_trainer {
   /* In the arena: */
   struct willis_block_parameters *blocks, *gradient_blocks; /* [layer_count] */
   float *gradient, *moment1, *moment2;                      /* [parameter_count] */
-  float *logit;                                             /* [extent], then its gradient */
 };
 
 struct willis_trainer_options willis_trainer_defaults(void) {
@@ -33,6 +31,10 @@ struct willis_trainer_options willis_trainer_defaults(void) {
                                          .beta1 = 0.9,
                                          .beta2 = 0.999,
                                          .epsilon = 1e-8};
+}
+
+static const struct willis_training_method *method_of(const struct willis_trainer *t) {
+  return t->network->architecture->training[t->options.plan];
 }
 
 static enum willis_status check_options(const struct willis_network *network,
@@ -53,6 +55,8 @@ static enum willis_status check_options(const struct willis_network *network,
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "Adam takes rate >= 0, betas in [0,1) and epsilon > 0, not %g, %g, %g, %g",
                        o->learning_rate, o->beta1, o->beta2, o->epsilon);
+  if ((unsigned)o->plan >= WILLIS_TRAINING_PLANS)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "there is no training plan %d", (int)o->plan);
   return WILLIS_OK;
 }
 
@@ -64,8 +68,7 @@ static void plan_buffers(struct willis_trainer *t, struct willis_arena *arena) {
   t->gradient = willis_arena_take(arena, parameters, sizeof *t->gradient);
   t->moment1 = willis_arena_take(arena, parameters, sizeof *t->moment1);
   t->moment2 = willis_arena_take(arena, parameters, sizeof *t->moment2);
-  t->logit = willis_arena_take(arena, willis_extent_count(t->extent), sizeof *t->logit);
-  a->plan(t->plan, t->extent, true, arena);
+  method_of(t)->plan(t->plan, t->extent, arena);
 }
 
 /* Everything but the arena, whose size is learned. */
@@ -73,7 +76,6 @@ static enum willis_status trainer_prepare(struct willis_network *network,
                                           const struct willis_trainer_options *options,
                                           struct willis_trainer **trainer, size_t *bytes,
                                           struct willis_error *err) {
-  const size_t plan_bytes = network->architecture->plan_bytes;
   struct willis_trainer *t = NULL;
   struct willis_extent extent;
   enum willis_status status = check_options(network, options, &extent, err);
@@ -85,6 +87,7 @@ static enum willis_status trainer_prepare(struct willis_network *network,
   t->options = *options;
   t->extent = extent;
   t->threads = willis_parallel_threads();
+  const size_t plan_bytes = method_of(t)->plan_bytes();
   t->plan = willis_take_zeroed(1, plan_bytes);
   if (!t->plan) return willis_fail_memory(err, "a trainer's plan", 1, plan_bytes);
   struct willis_arena counting = {0};
@@ -100,7 +103,7 @@ enum willis_status willis_training_bytes(const struct willis_network *network,
   /* Planning reads the network and keeps the pointer only in a trainer that is gone below. */
   enum willis_status status =
       trainer_prepare((struct willis_network *)network, options, &t, bytes, err);
-  if (status == WILLIS_OK) *bytes += sizeof *t + network->architecture->plan_bytes;
+  if (status == WILLIS_OK) *bytes += sizeof *t + method_of(t)->plan_bytes();
   willis_trainer_destroy(t);
   return status;
 }
@@ -147,7 +150,7 @@ static const char *broken_layer(const struct willis_trainer *t) {
   const struct willis_architecture *a = t->network->architecture;
   for (int l = 0; l < a->layer_count; l++) {
     if (!a->layer[l].normalised) continue;
-    struct willis_batch_statistics s = a->statistics(t->plan, l);
+    struct willis_batch_statistics s = method_of(t)->statistics(t->plan, l);
     for (int c = 0; c < a->layer[l].outputs; c++)
       if (!isfinite(s.mean[c]) || !isfinite(s.variance[c])) return a->layer[l].name;
   }
@@ -164,32 +167,57 @@ static enum willis_status check_gradient(const struct willis_trainer *t, struct 
   return WILLIS_OK;
 }
 
-static enum willis_status compute_gradient(struct willis_trainer *t, const float *x,
-                                           const float *target, double *loss,
-                                           struct willis_error *err) {
-  const struct willis_architecture *a = t->network->architecture;
+static enum willis_status compute_gradient(struct willis_trainer *t, struct willis_sample *sample,
+                                           double *loss, struct willis_error *err) {
+  const double count = (double)willis_extent_count(t->extent);
   t->has_gradient = false;
-  a->forward(t->plan, t->blocks, x, t->logit);
-  *loss = willis_focal_loss_gradient(willis_extent_count(t->extent), t->logit, target,
-                                     t->options.alpha, t->options.gamma, t->logit);
+  sample->focal = (struct willis_focal){t->options.alpha, t->options.gamma, 1 / count};
+  enum willis_status status =
+      method_of(t)->gradient(t->plan, t->blocks, sample, loss, t->gradient_blocks, err);
+  if (status != WILLIS_OK) return status;
+  *loss /= count;
   if (!isfinite(*loss))
     return willis_fail(err, WILLIS_NUMERIC,
                        "step %" PRIu64 ": the loss is %g; the first layer that broke is %s",
                        t->steps + 1, *loss, broken_layer(t));
-  a->backward(t->plan, t->blocks, x, t->logit, t->gradient_blocks);
-  enum willis_status status = check_gradient(t, err);
+  status = check_gradient(t, err);
   t->has_gradient = status == WILLIS_OK;
+  return status;
+}
+
+static enum willis_status with_own_threads(struct willis_trainer *t, struct willis_sample *sample,
+                                           double *loss, struct willis_error *err) {
+  const int threads = willis_parallel_threads();
+  if (threads > t->threads) willis_parallel_set_threads(t->threads);
+  enum willis_status status = compute_gradient(t, sample, loss, err);
+  if (threads > t->threads) willis_parallel_set_threads(threads);
   return status;
 }
 
 enum willis_status willis_trainer_gradient(struct willis_trainer *trainer, const float *x,
                                            const float *target, double *loss,
                                            struct willis_error *err) {
-  const int threads = willis_parallel_threads();
-  if (threads > trainer->threads) willis_parallel_set_threads(trainer->threads);
-  enum willis_status status = compute_gradient(trainer, x, target, loss, err);
-  if (threads > trainer->threads) willis_parallel_set_threads(threads);
-  return status;
+  struct willis_sample sample = {.x = x, .target.values = target};
+  return with_own_threads(trainer, &sample, loss, err);
+}
+
+static enum willis_status read_planes(ptrdiff_t begin, ptrdiff_t end, float *x, void *context,
+                                      struct willis_error *err) {
+  const struct willis_plane_source *source = context;
+  return source->read(begin, end, x, source->context, err);
+}
+
+enum willis_status willis_trainer_step_planes(struct willis_trainer *trainer,
+                                              const struct willis_plane_source *x,
+                                              const unsigned char *target, double *loss,
+                                              struct willis_error *err) {
+  struct willis_plane_source source = *x;
+  struct willis_sample sample = {.read = read_planes, .context = &source, .target.bits = target};
+  if (trainer->options.plan != WILLIS_TRAINING_RECOMPUTE)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "training from planes takes the plan that recomputes");
+  enum willis_status status = with_own_threads(trainer, &sample, loss, err);
+  return status == WILLIS_OK ? willis_trainer_update(trainer, err) : status;
 }
 
 enum willis_status willis_trainer_update(struct willis_trainer *trainer, struct willis_error *err) {
@@ -208,7 +236,7 @@ enum willis_status willis_trainer_update(struct willis_trainer *trainer, struct 
                    n->parameters);
   for (int l = 0; l < n->architecture->layer_count; l++) {
     if (!n->architecture->layer[l].normalised) continue;
-    struct willis_batch_statistics s = n->architecture->statistics(t->plan, l);
+    struct willis_batch_statistics s = method_of(t)->statistics(t->plan, l);
     willis_batch_norm_track(s.count, n->architecture->layer[l].outputs, s.mean, s.variance,
                             t->blocks[l].running_mean, t->blocks[l].running_variance);
     n->counter[l].value++;

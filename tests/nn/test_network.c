@@ -410,14 +410,16 @@ static void options_are_checked(void **state) {
   (void)state;
   struct willis_error err;
   struct willis_network *n = filled_network();
-  const struct willis_trainer_options good = {{8, 8, 8}, 0.5, 0.2, 1e-3, 0.9, 0.999, 1e-8};
-  struct willis_trainer_options bad[] = {good, good, good, good, good, good};
+  const struct willis_trainer_options good = {{8, 8, 8}, 0.5,   0.2,  1e-3,
+                                              0.9,       0.999, 1e-8, WILLIS_TRAINING_STORE};
+  struct willis_trainer_options bad[] = {good, good, good, good, good, good, good};
   bad[0].size[1] = 12;
   bad[1].size[2] = 0;
   bad[2].alpha = 1.5;
   bad[3].gamma = -1;
   bad[4].learning_rate = NAN;
   bad[5].beta2 = 1;
+  bad[6].plan = WILLIS_TRAINING_PLANS;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct willis_trainer *t;
     size_t bytes;

@@ -114,17 +114,19 @@ static void run_encoder(struct trial *t) {
   willis_arena_release(&arena);
 }
 
+/* Logits in inference, loss and gradients in training. */
 static void run_decoder(struct trial *t) {
   static const int width[] = {128, 64, 32};
   const ptrdiff_t n = willis_extent_count(t->extent);
+  const enum willis_decoder_use use = t->training ? WILLIS_DECODER_STORE : WILLIS_DECODER_INFER;
   struct willis_decoder decoder;
   struct willis_arena arena = {0};
-  willis_decoder_plan(&decoder, t->extent, width, t->training, &arena);
+  willis_decoder_plan(&decoder, t->extent, width, use, &arena);
   willis_decoder_plan_scratch(&decoder, &arena);
   const size_t bytes = arena.peak;
   assert_int_equal(willis_arena_init(&arena, bytes, NULL), WILLIS_OK);
   memset(arena.base, 0xff, bytes);
-  willis_decoder_plan(&decoder, t->extent, width, t->training, &arena);
+  willis_decoder_plan(&decoder, t->extent, width, use, &arena);
   willis_decoder_plan_scratch(&decoder, &arena);
   snprintf(t->name, sizeof t->name, "%s", decoder.variant->name);
 
@@ -141,30 +143,34 @@ static void run_decoder(struct trial *t) {
   }
   float *x = numbers(t->seed + 2, n * width[0]);
   for (ptrdiff_t i = 0; i < n * width[0]; i++) x[i] = fmaxf(x[i], 0);
-  t->y_count = n * 512;
+  t->y_count = t->training ? 1 : n * 512;
   t->d_x_count = n * width[0];
   t->y = room_for(t->y_count);
   t->d_x = room_for(t->d_x_count);
   t->gradient = room_for(t->gradient_count);
   memset(t->gradient, 0, (size_t)t->gradient_count * sizeof *t->gradient);
-  willis_decoder_forward(&decoder, p, x, t->y);
-  for (int c = 0; c < 64; c++) {
-    t->statistics[c] = decoder.mean[0][c];
-    t->statistics[64 + c] = decoder.variance[0][c];
-    t->statistics[128 + c] = decoder.mean[1][c / 2];
-    t->statistics[192 + c] = decoder.variance[1][c / 2];
-  }
   if (t->training) {
-    float *at = t->gradient, *d_logit = numbers(t->seed + 3, t->y_count);
+    float *at = t->gradient, *target = numbers(t->seed + 3, n * 512);
+    for (ptrdiff_t i = 0; i < n * 512; i++) target[i] = target[i] > 0.5f;
     for (int b = 0; b < WILLIS_DECODER_BLOCKS; b++) {
       const int outputs = decoder.shape[b].outputs;
       g[b] = gradient_block(at, weights[b], outputs);
       at += weights[b] + 3 * outputs;
     }
-    willis_decoder_backward(&decoder, p, x, d_logit, g, t->d_x);
+    struct willis_decoder_input input = {.x = x};
+    struct willis_decoder_goal goal = {{.values = target}, {0.3, 0.5, 1}};
+    t->y[0] = (float)(willis_decoder_gradient(&decoder, p, &input, &goal, g) / (double)(n * 512));
+    willis_decoder_input_gradient(&decoder, p, 0, n, t->d_x);
     for (int b = 0; b < 2; b++)
       memset(g[b].bias, 0, (size_t)decoder.shape[b].outputs * sizeof(float));
-    willis_release(d_logit);
+    willis_release(target);
+  } else
+    willis_decoder_forward(&decoder, p, x, t->y);
+  for (int c = 0; c < 64; c++) {
+    t->statistics[c] = decoder.mean[0][c];
+    t->statistics[64 + c] = decoder.variance[0][c];
+    t->statistics[128 + c] = decoder.mean[1][c / 2];
+    t->statistics[192 + c] = decoder.variance[1][c / 2];
   }
   for (int b = 0; b < WILLIS_DECODER_BLOCKS; b++) willis_release(parameters[b]);
   willis_release(x);
