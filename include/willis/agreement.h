@@ -16,14 +16,15 @@ struct willis_vessel_options {
   double noise;                          /* no vessel under this many medians (5) */
   double weak, strong;                   /* shares of the strongest (0.2, 0.5) */
   double least_px;                       /* smaller pieces are dropped (250) */
-  ptrdiff_t border_px;                   /* ignored along the picture's edges (30) */
+  ptrdiff_t border_px;                   /* ignored along the edges of what is shown (30) */
   bool keep_values; /* mode SUM: the picture less its median, instead of 1 (false) */
 };
 WILLIS_API struct willis_vessel_options willis_vessel_defaults(void);
 /* Makes `mask` a stack of the same views, mode MAX, 1 where a vessel is and 0 elsewhere: where the
  * largest ridge response over the scales, σ²·(−λ1 − |λ2|) of the smoothed picture's Hessian with
  * λ1 ≤ λ2 (after Frangi, MICCAI 1998), is at least `weak` and joined to what is `strong`. The
- * caller releases it. INVALID_ARGUMENT, OUT_OF_MEMORY. */
+ * borders hold no vessels, and what is not shown stays unknown. The caller releases it.
+ * INVALID_ARGUMENT, OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_vessels_segment(const struct willis_projections *stack,
                        const struct willis_vessel_options *options, struct willis_projections *mask,

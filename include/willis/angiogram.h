@@ -39,16 +39,6 @@ enum willis_increments {
   WILLIS_INCREMENTS_DOUBTFUL /* they begin at the base angle itself: absolute, it seems */
 };
 
-/* What is visible, in 0-based pixels, by display shutters; anything when `any` is false. */
-enum { WILLIS_SHUTTER_CORNERS = 64 };
-struct willis_shutter {
-  bool any, is_rectangle, is_circle;
-  double left, right, upper, lower;         /* the first and last visible column and row */
-  double centre_row, centre_column, radius; /* pixels */
-  int corner_count;
-  double corner[WILLIS_SHUTTER_CORNERS][2]; /* row, column */
-};
-
 /* One item of a mask subtraction sequence (0028,6100), frames 0-based. */
 enum willis_subtraction_kind {
   WILLIS_SUBTRACTION_NONE,
@@ -98,9 +88,6 @@ WILLIS_API void willis_angiogram_close(struct willis_angiogram *angiogram);
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_angiogram_read(const struct willis_angiogram *angiogram, ptrdiff_t frame, float *pixels,
                       struct willis_error *err);
-/* True for a pixel that no shutter covers. */
-WILLIS_API bool willis_shutter_shows(const struct willis_shutter *shutter, ptrdiff_t column,
-                                     ptrdiff_t row);
 
 /* What the user says instead of the file; NaN (of an angle), 0 (of a length) where the file is to
  * be believed. */

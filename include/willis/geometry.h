@@ -17,6 +17,18 @@ WILLIS_BEGIN
 
 enum willis_view_kind { WILLIS_VIEW_PARALLEL, WILLIS_VIEW_CONE };
 
+/* What of a picture is known, in 0-based pixels: a pixel is shown when its centre lies in every
+ * shape that is there. All of it is, when `any` is false. A voxel whose shadow falls on a pixel
+ * that is not shown is not seen by that view. */
+enum { WILLIS_SHUTTER_CORNERS = 64 };
+struct willis_shutter {
+  bool any, is_rectangle, is_circle;
+  double left, right, upper, lower;         /* the first and last shown column and row */
+  double centre_row, centre_column, radius; /* pixels */
+  int corner_count;
+  double corner[WILLIS_SHUTTER_CORNERS][2]; /* row, column */
+};
+
 /* One view. The principal point, 0-based, by default (n−1)/2, is where the ray at right angles to
  * the detector meets it: for parallel beams, and for cone beams whose source is not offset, the ray
  * through the isocenter. For parallel beams distances and offsets are 0 and pixel spacing is the
@@ -36,6 +48,7 @@ struct willis_view {
   double principal_row;
   double in_plane_angle_deg; /* γ, the detector's turn about d */
   double source_offset_mm[2];
+  struct willis_shutter shutter; /* of the picture, and so bound to its pixels */
 };
 
 enum willis_projection_mode {
@@ -43,8 +56,9 @@ enum willis_projection_mode {
   WILLIS_PROJECTION_SUM  /* line integral: Σ value × step in mm */
 };
 
-/* Angiograms of one head: pixels[(view·rows + row)·columns + column]. `grid` is that of the volume
- * the stack came from, if known. Made by willis_projections_create() or a reader. */
+/* Angiograms of one head: pixels[(view·rows + row)·columns + column]. Pixels that are not shown
+ * hold 0. `grid` is that of the volume the stack came from, if known. Made by
+ * willis_projections_create() or a reader. */
 struct willis_projections {
   ptrdiff_t columns, rows, view_count;
   float *pixels;
@@ -63,6 +77,14 @@ WILLIS_API void willis_projections_release(struct willis_projections *stack);
 /* GEOMETRY when a view's numbers are NaN, not positive where they must be, or contradictory. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_projections_check(const struct willis_projections *stack, struct willis_error *err);
+
+/* True for a place on a picture that no shutter covers, nor comes nearer to than margin_px. */
+WILLIS_API bool willis_shutter_shows(const struct willis_shutter *shutter, double column,
+                                     double row, double margin_px);
+/* The shutter of a picture whose pixels are bin × bin of this one's. */
+WILLIS_API void willis_shutter_bin(struct willis_shutter *shutter, ptrdiff_t bin);
+/* Sets the pixels that are not shown to 0. */
+WILLIS_API void willis_projections_hide(struct willis_projections *stack);
 
 /* The n of the paper's 90 views (M3): index[k] = floor(90·k/(n−1)), the last 89. 2 ≤ n ≤ 90. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_views_select(int n, int *index,

@@ -16,6 +16,10 @@
  * grid counts as 0, for MAX as the volume's minimum. A view does not see a voxel whose shadow falls
  * outside the detector's pixel centres.
  *
+ * Pixels that a view's shutter does not show are unknown: projecting leaves 0 there,
+ * back-projecting and the transposes expect 0 there, and the hull counts a voxel as not seen by a
+ * view when one of the pixels around its shadow is not shown.
+ *
  * Every result is the same to the last bit for any number of threads; with and without AVX2 it is
  * the same within float32 rounding. Values are expected to be finite. */
 #ifndef WILLIS_PROJECTOR_H

@@ -239,25 +239,6 @@ static void read_shutter(const struct willis_dicom_item *item, struct willis_shu
   shutter->any = shutter->is_rectangle || shutter->is_circle || shutter->corner_count > 0;
 }
 
-bool willis_shutter_shows(const struct willis_shutter *shutter, ptrdiff_t column, ptrdiff_t row) {
-  const double c = (double)column, r = (double)row;
-  if (shutter->is_rectangle &&
-      (c < shutter->left || c > shutter->right || r < shutter->upper || r > shutter->lower))
-    return false;
-  if (shutter->is_circle &&
-      hypot(c - shutter->centre_column, r - shutter->centre_row) > shutter->radius)
-    return false;
-  if (shutter->corner_count == 0) return true;
-  /* Inside when a ray to the right crosses the border an odd number of times. */
-  bool inside = false;
-  for (int i = 0, j = shutter->corner_count - 1; i < shutter->corner_count; j = i++) {
-    const double *p = shutter->corner[i], *q = shutter->corner[j];
-    if ((p[0] > r) != (q[0] > r) && c < p[1] + (q[1] - p[1]) * (r - p[0]) / (q[0] - p[0]))
-      inside = !inside;
-  }
-  return inside;
-}
-
 /* ---- subtraction ---- */
 
 /* Frame numbers, 1-based in the file; 0-based for the caller to free. */

@@ -87,6 +87,7 @@ enum willis_status willis_projections_read(const char *path, struct willis_proje
     status = willis_stack_parse_json(bytes, size, stack, err);
     if (status) willis_fail_in(err, status, json);
   }
+  if (!status) willis_projections_hide(stack);
   if (status) willis_projections_release(stack);
   willis_release(bytes);
   willis_release(json);
@@ -109,6 +110,30 @@ static void print_reals(struct willis_out *out, const char *before, const double
                         int count) {
   for (int i = 0; i < count; i++) print_real(out, i == 0 ? before : ", ", value[i]);
   willis_out_print(out, "]");
+}
+
+static void print_shown(struct willis_out *out, const struct willis_shutter *s) {
+  const char *before = "";
+  if (!s->any) return;
+  willis_out_print(out, ", \"shown\": {");
+  if (s->is_rectangle) {
+    const double side[] = {s->left, s->upper, s->right, s->lower};
+    print_reals(out, "\"rectangle\": [", side, 4);
+    before = ", ";
+  }
+  if (s->is_circle) {
+    const double circle[] = {s->centre_column, s->centre_row, s->radius};
+    willis_out_print(out, "%s", before);
+    print_reals(out, "\"circle\": [", circle, 3);
+    before = ", ";
+  }
+  for (int i = 0; i < s->corner_count; i++) {
+    if (i == 0) willis_out_print(out, "%s\"polygon\": [", before);
+    print_real(out, i ? ", " : "", s->corner[i][1]);
+    print_real(out, ", ", s->corner[i][0]);
+  }
+  if (s->corner_count) willis_out_print(out, "]");
+  willis_out_print(out, "}");
 }
 
 static void print_json(struct willis_out *out, const struct willis_projections *stack) {
@@ -143,6 +168,7 @@ static void print_json(struct willis_out *out, const struct willis_projections *
       print_real(out, ", \"in_plane_angle_deg\": ", view->in_plane_angle_deg);
     if (view->source_offset_mm[0] != 0 || view->source_offset_mm[1] != 0)
       print_reals(out, ", \"source_offset_mm\": [", view->source_offset_mm, 2);
+    print_shown(out, &view->shutter);
     willis_out_print(out, ", \"values\": \"%s\"}", mode);
   }
   willis_out_print(out, "\n]\n}\n");

@@ -61,6 +61,36 @@ static enum willis_status read_choice(const struct place *at, const char *key,
                      json_string_value(value), expected);
 }
 
+/* {"rectangle": [first column, first row, last column, last row], "circle": [column, row, radius],
+ * "polygon": [column, row, column, row, …]}; numbers are judged later. */
+static enum willis_status read_shown(const struct place *at, struct willis_shutter *shutter) {
+  double side[4], circle[3], corner[2 * WILLIS_SHUTTER_CORNERS];
+  const json_t *polygon = json_object_get(at->object, "polygon");
+  const size_t numbers = polygon ? json_array_size(polygon) : 0;
+  enum willis_status status = WILLIS_OK;
+  shutter->is_rectangle = json_object_get(at->object, "rectangle") != NULL;
+  shutter->is_circle = json_object_get(at->object, "circle") != NULL;
+  if (shutter->is_rectangle)
+    status = read_numbers(at, "rectangle", "first column and row, last column and row", 4, side);
+  if (!status && shutter->is_circle)
+    status = read_numbers(at, "circle", "column, row, radius", 3, circle);
+  if (!status && polygon && (numbers < 6 || numbers > 2 * WILLIS_SHUTTER_CORNERS || numbers % 2))
+    status = wrong(at, "polygon", "column and row of 3 to 64 corners");
+  if (!status && polygon) status = read_numbers(at, "polygon", "columns and rows", numbers, corner);
+  if (status) return status;
+  if (shutter->is_rectangle)
+    shutter->left = side[0], shutter->upper = side[1], shutter->right = side[2],
+    shutter->lower = side[3];
+  if (shutter->is_circle)
+    shutter->centre_column = circle[0], shutter->centre_row = circle[1],
+    shutter->radius = circle[2];
+  shutter->corner_count = (int)(numbers / 2);
+  for (int i = 0; i < shutter->corner_count; i++)
+    shutter->corner[i][0] = corner[2 * i + 1], shutter->corner[i][1] = corner[2 * i];
+  shutter->any = shutter->is_rectangle || shutter->is_circle || shutter->corner_count > 0;
+  return WILLIS_OK;
+}
+
 static const char *const modes[] = {
     [WILLIS_PROJECTION_MAX] = "max", [WILLIS_PROJECTION_SUM] = "sum", NULL};
 static const char *const kinds[] = {
@@ -95,6 +125,11 @@ static enum willis_status read_view(const struct place *at, const struct willis_
     status = read_number(at, row[i].key, row[i].expected, row[i].fallback, row[i].number);
   if (!status && json_object_get(at->object, "source_offset_mm"))
     status = read_numbers(at, "source_offset_mm", "two lengths in mm", 2, view->source_offset_mm);
+  struct place shown = {.object = json_object_get(at->object, "shown"), .err = at->err};
+  snprintf(shown.name, sizeof shown.name, "%.20sshown.", at->name);
+  if (!status && shown.object && !json_is_object(shown.object))
+    return wrong(at, "shown", "an object");
+  if (!status && shown.object) status = read_shown(&shown, &view->shutter);
   if (status || !json_object_get(at->object, "values")) return status;
   status = read_choice(at, "values", modes, expected_mode, &mode);
   if (!status && mode != (int)stack->mode)

@@ -139,7 +139,8 @@ static enum willis_status open_run(struct work *w, ptrdiff_t index, struct run *
       (o->subtract == WILLIS_SUBTRACT_MASK && !run->given.mask))
     return willis_fail_memory(w->err, "pictures of a run", count, 2 * sizeof *run->picture);
   for (ptrdiff_t i = 0; i < count; i++)
-    run->shown[i] = willis_shutter_shows(&a->shutter, i % a->columns, i / a->columns);
+    run->shown[i] =
+        willis_shutter_shows(&a->shutter, (double)(i % a->columns), (double)(i / a->columns), 0);
   return WILLIS_OK;
 }
 
@@ -245,6 +246,7 @@ static void bin_view(struct willis_view *view, ptrdiff_t bin) {
   view->principal_row = (view->principal_row - middle) / (double)bin;
   view->column_spacing_mm *= (double)bin;
   view->row_spacing_mm *= (double)bin;
+  willis_shutter_bin(&view->shutter, bin);
 }
 
 static enum willis_status make_view(struct work *w, struct run *run, ptrdiff_t index,
@@ -274,6 +276,7 @@ static enum willis_status make_view(struct work *w, struct run *run, ptrdiff_t i
   if (!status) status = expose(w, run, first, window, done);
   if (status) return status;
   const bool mirrored = o->view && o->mirrored && o->mirrored[index];
+  view->shutter = run->angiogram.shutter;
   bin_view(view, o->bin);
   bin_picture(w, run, mirrored, w->stack->pixels + index * w->stack->columns * w->stack->rows);
   return WILLIS_OK;
@@ -357,6 +360,7 @@ willis_prepare(const char *const *path, ptrdiff_t path_count,
   stack->mode = WILLIS_PROJECTION_SUM;
   for (ptrdiff_t i = 0; i < path_count && !status; i++) status = make_run(&w, i, &next);
   if (!status) status = willis_projections_check(stack, err);
+  if (!status) willis_projections_hide(stack);
   if (!status) warn_of_angles(&w);
   if (status) {
     willis_projections_release(stack);

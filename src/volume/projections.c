@@ -42,6 +42,25 @@ static bool positive(double value) {
   return isfinite(value) && value > 0;
 }
 
+static enum willis_status check_shutter(const struct willis_shutter *s, ptrdiff_t index,
+                                        struct willis_error *err) {
+  const double sides[] = {s->left, s->right, s->upper, s->lower};
+  const double circle[] = {s->centre_column, s->centre_row, s->radius};
+  bool good = s->corner_count >= 0 && s->corner_count <= WILLIS_SHUTTER_CORNERS &&
+              (s->corner_count == 0 || s->corner_count > 2);
+  for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) good = good && isfinite(sides[i]);
+  for (size_t i = 0; i < sizeof circle / sizeof *circle; i++) good = good && isfinite(circle[i]);
+  if (s->is_rectangle) good = good && s->left <= s->right && s->upper <= s->lower;
+  if (s->is_circle) good = good && s->radius > 0;
+  for (int i = 0; good && i < s->corner_count; i++)
+    good = isfinite(s->corner[i][0]) && isfinite(s->corner[i][1]);
+  if (good) return WILLIS_OK;
+  return willis_fail(err, WILLIS_GEOMETRY,
+                     "view %td: what is shown makes no sense, expected finite pixels, sides in "
+                     "order, a radius above 0 and 3 to %d corners",
+                     index, WILLIS_SHUTTER_CORNERS);
+}
+
 static enum willis_status check_view(const struct willis_view *view, ptrdiff_t index,
                                      struct willis_error *err) {
   const bool is_cone = view->kind == WILLIS_VIEW_CONE;
@@ -108,6 +127,8 @@ enum willis_status willis_projections_check(const struct willis_projections *sta
                          stack->isocenter_mm[axis]);
   for (ptrdiff_t i = 0; i < stack->view_count; i++) {
     enum willis_status status = check_view(&stack->view[i], i, err);
+    if (!status && stack->view[i].shutter.any)
+      status = check_shutter(&stack->view[i].shutter, i, err);
     if (status) return status;
   }
   return stack->has_grid ? willis_grid_check(&stack->grid, "grid", err) : WILLIS_OK;

@@ -57,6 +57,7 @@ enum willis_status willis_backproject_adjoint(const struct willis_volume *volume
                                   stack->pixels + set.image[i] * image, stack->columns,
                                   stack->rows);
   if (!status && set.cone) willis_rays_gather_adjoint(set.cone, volume->voxels, stack->pixels);
+  if (!status) willis_projections_hide(stack);
   willis_view_set_release(&set);
   return status;
 }

@@ -192,7 +192,7 @@ group_gather(const struct taps *const *taps, const float *const *image, ptrdiff_
         __m256 b = _mm256_sub_ps(_mm256_load_ps(at + LANES + 8 * q), a);
         __m256 value = _mm256_fmadd_ps(f, b, a);
         acc[q] =
-            how == WILLIS_GATHER_SUM ? _mm256_add_ps(acc[q], value) : _mm256_min_ps(acc[q], value);
+            how == WILLIS_GATHER_SUM ? _mm256_add_ps(acc[q], value) : _mm256_min_ps(value, acc[q]);
       }
     }
     for (int q = 0; q < VECTORS; q++) _mm256_store_ps(tile + p * LANES + 8 * q, acc[q]);

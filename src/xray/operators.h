@@ -38,6 +38,11 @@ willis_operators_check_size(const struct willis_projections *stack, const struct
                             struct willis_error *err);
 void willis_view_set_release(struct willis_view_set *set);
 
+/* A copy of the pixels with NaN where they are not shown, for LEAST, which passes over NaN; null
+ * when all of them are shown. The caller frees it. OUT_OF_MEMORY. */
+WILLIS_CHECKED enum willis_status willis_mark_hidden(const struct willis_projections *stack,
+                                                     float **marked, struct willis_error *err);
+
 /* What one voxel makes of the images. A voxel that no view sees keeps the start value. CLOSER is a
  * sum with weights (source to isocenter / depth)², for bundles of rays only. */
 enum willis_gather { WILLIS_GATHER_SUM, WILLIS_GATHER_LEAST, WILLIS_GATHER_CLOSER };

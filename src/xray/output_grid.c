@@ -5,8 +5,9 @@
 
 #include <math.h>
 
-/* True when every view's detector holds the eight corner voxels of a centred cube. A beam, parallel
- * or cone, sees a convex region, so the corners speak for the cube. */
+/* True when every view's detector shows the eight corner voxels of a centred cube. A beam, parallel
+ * or cone, sees a convex region (so do shutters, but for odd polygons), so the corners speak for
+ * the cube. */
 static bool all_views_see(const struct willis_projections *stack, double half_mm) {
   for (ptrdiff_t i = 0; i < stack->view_count; i++) {
     for (int corner = 0; corner < 8; corner++) {
@@ -16,6 +17,7 @@ static bool all_views_see(const struct willis_projections *stack, double half_mm
       /* Written so that NaN, a corner behind the source, is not seen either. */
       if (!(column >= -slack && column <= (double)(stack->columns - 1) + slack)) return false;
       if (!(row >= -slack && row <= (double)(stack->rows - 1) + slack)) return false;
+      if (!willis_shutter_shows(&stack->view[i].shutter, column, row, 0)) return false;
     }
   }
   return true;

@@ -31,6 +31,7 @@ enum willis_status willis_project(const struct willis_volume *volume,
   if (!status && set.cone) status = willis_rays_skip(set.cone, volume->voxels, background, err);
   if (!status && set.cone)
     willis_rays_project(set.cone, 0, 1, volume->voxels, stack->mode, background, stack->pixels);
+  if (!status) willis_projections_hide(stack);
   willis_view_set_release(&set);
   return status;
 }

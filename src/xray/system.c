@@ -13,13 +13,13 @@ static const float nothing = 1e-6f;
 enum { CHUNK = 1 << 14 };
 
 /* dense = the hull: what the lowest view allows, all kinds of beams as rays. */
-static void hull(const struct willis_system *system) {
+static void hull(const struct willis_system *system, const float *pixels) {
   const ptrdiff_t *n = system->rays.size;
   ptrdiff_t count = n[0] * n[1] * n[2];
   struct willis_slab all = {0, n[2], system->dense};
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < count; i++) system->dense[i] = willis_gather_start(WILLIS_GATHER_LEAST);
-  willis_rays_gather_slab(&system->rays, system->b, WILLIS_GATHER_LEAST, &all);
+  willis_rays_gather_slab(&system->rays, pixels, WILLIS_GATHER_LEAST, &all);
 }
 
 /* Bits of the unknown voxels of an octet; `near` is set if one of them or of their neighbours
@@ -84,8 +84,12 @@ void willis_system_store(struct willis_system *system, const float *x) {
 
 void willis_system_project(struct willis_system *system, const float *x, int subset, int subsets,
                            float *y) {
+  ptrdiff_t image = system->rays.columns * system->rays.rows;
   willis_system_store(system, x);
   willis_rays_project(&system->rays, subset, subsets, system->dense, WILLIS_PROJECTION_SUM, 0, y);
+  for (ptrdiff_t v = subset; system->marked && v < system->rays.view_count; v += subsets)
+    for (ptrdiff_t p = v * image; p < (v + 1) * image; p++)
+      if (isnan(system->marked[p])) y[p] = 0;
 }
 
 enum willis_status willis_system_adjoint(const struct willis_system *system, const float *y,
@@ -116,7 +120,7 @@ static enum willis_status weigh(struct willis_system *system, struct willis_erro
   for (ptrdiff_t p = 0; p < system->pixels; p++) {
     float row = system->weight[p], b = fmaxf(system->b[p], 0);
     system->weight[p] = row > 0 ? 1 / row : 0;
-    ones[p] = 1;
+    ones[p] = !system->marked || !isnan(system->marked[p]);
     carried += row > 0 ? (double)b : 0;
     values += (double)b * (double)(b * system->weight[p]);
   }
@@ -154,7 +158,9 @@ enum willis_status willis_system_init(struct willis_system *system,
   if (!status)
     status = willis_rays_init(&system->rays, stack, NULL, stack->view_count, &volume->grid, err);
   if (status) return status;
-  hull(system);
+  status = willis_mark_hidden(stack, &system->marked, err);
+  if (status) goto out;
+  hull(system, system->marked ? system->marked : system->b);
   status = find_octets(system, err);
   if (status) goto out;
   ptrdiff_t voxels = willis_grid_count(&volume->grid);
@@ -173,6 +179,7 @@ out:
 void willis_system_release(struct willis_system *system) {
   willis_rays_release(&system->rays);
   willis_release(system->octet);
+  willis_release(system->marked);
   willis_release(system->weight);
   willis_release(system->mass);
   *system = (struct willis_system){0};

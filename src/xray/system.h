@@ -17,11 +17,12 @@ struct willis_system {
   ptrdiff_t octets, length; /* length = octets·8 */
   ptrdiff_t unknowns, pixels;
   int subsets;
-  const float *b;
-  float *dense;  /* the volume's voxels */
-  float *weight; /* [pixels] 1/row sum, 0 for rays that miss all unknowns */
-  float *mass;   /* [length] the largest column sum within a subset; 0 where no ray passes */
-  double scale;  /* mean value along the rays, rays weighted by what they carry */
+  const float *b; /* 0 where nothing is shown */
+  float *marked;  /* [pixels] NaN where nothing is shown: no equations; null for none */
+  float *dense;   /* the volume's voxels */
+  float *weight;  /* [pixels] 1/row sum, 0 for rays that miss all unknowns */
+  float *mass;    /* [length] the largest column sum within a subset; 0 where no ray passes */
+  double scale;   /* mean value along the rays, rays weighted by what they carry */
 };
 
 /* UNSUPPORTED, GEOMETRY, NUMERIC, OUT_OF_MEMORY. */

@@ -22,6 +22,7 @@ struct picture {
   ptrdiff_t columns, rows;
   float *smooth, *row, *response, *sorted;
   ptrdiff_t *queue;
+  bool *inside; /* shown, and away from every border */
 };
 
 static ptrdiff_t hold(ptrdiff_t i, ptrdiff_t n) {
@@ -53,13 +54,14 @@ static void smooth(const float *from, double sigma, float *kernel, struct pictur
     }
 }
 
-/* σ²·(−λ1 − |λ2|) where that is more than `response`. */
-static void add_ridges(struct picture *p, double sigma, ptrdiff_t border) {
+/* σ²·(−λ1 − |λ2|) where that is more than `response`. The border is at least one pixel wide. */
+static void add_ridges(struct picture *p, double sigma) {
   const ptrdiff_t n = p->columns;
   const float scale = (float)(sigma * sigma);
 #pragma omp parallel for schedule(static)
-  for (ptrdiff_t r = border; r < p->rows - border; r++)
-    for (ptrdiff_t c = border; c < n - border; c++) {
+  for (ptrdiff_t r = 0; r < p->rows; r++)
+    for (ptrdiff_t c = 0; c < n; c++) {
+      if (!p->inside[r * n + c]) continue;
       const float *s = p->smooth + r * n + c;
       float rr = s[n] - 2 * s[0] + s[-n], cc = s[1] - 2 * s[0] + s[-1];
       float rc = 0.25f * (s[n + 1] - s[n - 1] - s[-n + 1] + s[-n - 1]);
@@ -99,37 +101,51 @@ static void take_piece(struct picture *p, ptrdiff_t start, float weak, float str
   for (ptrdiff_t i = 0; i < count; i++) to[p->queue[i]] = 1;
 }
 
-/* Within the mask `to`, what lies above the median of the picture inside its border. */
-static void keep_values(struct picture *p, const float *from, ptrdiff_t border, float *to) {
+/* The values inside into p->sorted; how many. */
+static ptrdiff_t sort_inside(struct picture *p, const float *value) {
   ptrdiff_t inside = 0;
-  for (ptrdiff_t r = border; r < p->rows - border; r++)
-    for (ptrdiff_t c = border; c < p->columns - border; c++)
-      p->sorted[inside++] = from[r * p->columns + c];
+  for (ptrdiff_t i = 0; i < p->columns * p->rows; i++)
+    if (p->inside[i]) p->sorted[inside++] = value[i];
   qsort(p->sorted, (size_t)inside, sizeof *p->sorted, ascending);
+  return inside;
+}
+
+/* Within the mask `to`, what lies above the median of the picture inside its border. */
+static void keep_values(struct picture *p, const float *from, float *to) {
+  const ptrdiff_t inside = sort_inside(p, from);
   for (ptrdiff_t i = 0; i < p->columns * p->rows; i++)
     if (to[i] > 0) to[i] = fmaxf(from[i] - p->sorted[inside / 2], 0);
 }
 
+/* What is shown and has the border between itself and whatever ends the picture. */
+static void find_inside(struct picture *p, const struct willis_shutter *shutter, ptrdiff_t border) {
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t r = 0; r < p->rows; r++)
+    for (ptrdiff_t c = 0; c < p->columns; c++)
+      p->inside[r * p->columns + c] =
+          r >= border && r < p->rows - border && c >= border && c < p->columns - border &&
+          willis_shutter_shows(shutter, (double)c, (double)r, (double)border);
+}
+
 static void segment(struct picture *p, const float *from,
-                    const struct willis_vessel_options *options, float *kernel, float *to) {
-  const ptrdiff_t count = p->columns * p->rows, border = options->border_px;
+                    const struct willis_vessel_options *options,
+                    const struct willis_shutter *shutter, float *kernel, float *to) {
+  const ptrdiff_t count = p->columns * p->rows;
   memset(p->response, 0, (size_t)count * sizeof *p->response);
+  find_inside(p, shutter, options->border_px);
   for (int i = 0; i < WILLIS_VESSEL_SCALES; i++) {
     smooth(from, options->scale_px[i], kernel, p);
-    add_ridges(p, options->scale_px[i], border);
+    add_ridges(p, options->scale_px[i]);
   }
-  ptrdiff_t inside = 0;
-  for (ptrdiff_t r = border; r < p->rows - border; r++)
-    for (ptrdiff_t c = border; c < p->columns - border; c++)
-      p->sorted[inside++] = p->response[r * p->columns + c];
-  qsort(p->sorted, (size_t)inside, sizeof *p->sorted, ascending);
+  const ptrdiff_t inside = sort_inside(p, p->response);
+  if (inside == 0) return;
   const float noise = (float)options->noise * p->sorted[inside / 2];
   const float top = p->sorted[(ptrdiff_t)(0.99 * (double)(inside - 1))];
   const float weak = fmaxf(noise, (float)options->weak * top);
   const float strong = fmaxf(noise, (float)options->strong * top);
   for (ptrdiff_t i = 0; i < count && top > 0; i++)
     if (p->response[i] >= weak) take_piece(p, i, weak, strong, options->least_px, to);
-  if (options->keep_values) keep_values(p, from, border, to);
+  if (options->keep_values) keep_values(p, from, to);
 }
 
 static enum willis_status check(const struct willis_projections *stack,
@@ -169,7 +185,8 @@ enum willis_status willis_vessels_segment(const struct willis_projections *stack
   p.response = willis_take(count, sizeof *p.response);
   p.sorted = willis_take(count, sizeof *p.sorted);
   p.queue = willis_take(count, sizeof *p.queue);
-  if (!kernel || !p.smooth || !p.row || !p.response || !p.sorted || !p.queue)
+  p.inside = willis_take(count, sizeof *p.inside);
+  if (!p.inside || !kernel || !p.smooth || !p.row || !p.response || !p.sorted || !p.queue)
     status = willis_fail_memory(err, "pictures", 6 * count, sizeof *p.smooth);
   if (!status)
     status = willis_projections_create(mask, stack->columns, stack->rows, stack->view_count, err);
@@ -180,8 +197,10 @@ enum willis_status willis_vessels_segment(const struct willis_projections *stack
     mask->has_grid = stack->has_grid;
     mask->grid = stack->grid;
     for (ptrdiff_t v = 0; v < stack->view_count; v++)
-      segment(&p, stack->pixels + v * count, options, kernel, mask->pixels + v * count);
+      segment(&p, stack->pixels + v * count, options, &stack->view[v].shutter, kernel,
+              mask->pixels + v * count);
   }
+  willis_release(p.inside);
   willis_release(p.queue);
   willis_release(p.sorted);
   willis_release(p.response);

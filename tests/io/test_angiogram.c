@@ -430,7 +430,7 @@ static void test_shutters(void **state) {
     struct made made = make_run(row[i].change, 5);
     assert_ok(open_run(&made, &a, NULL, &err));
     for (int p = 0; p < 12; p++)
-      if (willis_shutter_shows(&a.shutter, p % 4, p / 4) != (row[i].shown[p] == '#'))
+      if (willis_shutter_shows(&a.shutter, p % 4, p / 4, 0) != (row[i].shown[p] == '#'))
         fail_msg("shutter %zu, column %d, row %d", i, p % 4, p / 4);
     willis_angiogram_close(&a);
   }

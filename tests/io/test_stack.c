@@ -102,6 +102,17 @@ static void test_what_is_refused(void **state) {
       {"cone", "parallel", WILLIS_GEOMETRY, "no source"},
       {"\"values\"", "\"in_plane_angle_deg\":\"x\",\"v\"", WILLIS_FORMAT, "in_plane_angle_deg"},
       {"\"values\"", "\"source_offset_mm\":[1],\"v\"", WILLIS_FORMAT, "source_offset_mm"},
+      {"\"values\"", "\"shown\":3,\"v\"", WILLIS_FORMAT, "views[1].shown: expected an object"},
+      {"\"values\"", "\"shown\":{\"rectangle\":[1,2,3]},\"v\"", WILLIS_FORMAT,
+       "views[1].shown.rectangle"},
+      {"\"values\"", "\"shown\":{\"rectangle\":[4,2,3,9]},\"v\"", WILLIS_GEOMETRY,
+       "view 1: what is shown makes no sense"},
+      {"\"values\"", "\"shown\":{\"circle\":[4,2,0]},\"v\"", WILLIS_GEOMETRY, "radius above 0"},
+      {"\"values\"", "\"shown\":{\"circle\":[4,2,1e999]},\"v\"", WILLIS_FORMAT, "line 1"},
+      {"\"values\"", "\"shown\":{\"polygon\":[0,0,4,0]},\"v\"", WILLIS_FORMAT, "3 to 64 corners"},
+      {"\"values\"", "\"shown\":{\"polygon\":[0,0,4,0,\"x\",1]},\"v\"", WILLIS_FORMAT,
+       "views[1].shown.polygon"},
+      {"\"values\"", "\"shown\":{},\"v\"", WILLIS_OK, NULL},
       {"\"spacing\":[1", "\"spacing\":[0", WILLIS_GEOMETRY, "spacing 0"},
       {"\"spacing\":[1,2,3],", "", WILLIS_GEOMETRY, "grid.spacing is missing"},
       {"\"direction\":[1,0", "\"direction\":[1,1", WILLIS_GEOMETRY, "orthonormal"},
@@ -157,6 +168,14 @@ static struct willis_projections make_stack(void) {
                                        .principal_row = 2,
                                        .in_plane_angle_deg = -0.7,
                                        .source_offset_mm = {1.1, -2.2}};
+  struct willis_shutter *first = &stack.view[0].shutter, *second = &stack.view[1].shutter;
+  first->any = first->is_rectangle = first->is_circle = true;
+  first->left = 0.5, first->right = 4, first->lower = 3;
+  first->centre_column = 2.1, first->centre_row = 1.3, first->radius = 2.7;
+  second->any = true;
+  second->corner_count = 3;
+  second->corner[1][0] = 3.3, second->corner[2][1] = 4.4;
+  willis_projections_hide(&stack);
   stack.isocenter_mm[0] = -0.1;
   stack.mode = WILLIS_PROJECTION_SUM;
   stack.has_grid = true;
@@ -176,6 +195,7 @@ static void test_write_read_is_identity(void **state) {
     assert_int_equal(in.columns, COLUMNS);
     assert_int_equal(in.rows, ROWS);
     assert_int_equal(in.view_count, VIEWS);
+    assert_true(out.pixels[0] == 0 && out.pixels[COLUMNS * ROWS - 2] > 0);
     assert_memory_equal(in.pixels, out.pixels, sizeof(float) * COLUMNS * ROWS * VIEWS);
     assert_memory_equal(in.isocenter_mm, out.isocenter_mm, sizeof in.isocenter_mm);
     assert_int_equal(in.mode, out.mode);
@@ -198,7 +218,7 @@ static void test_write_refuses(void **state) {
   assert_status(willis_projections_write(scratch_path("a.nrrd"), &stack, false, &err),
                 WILLIS_INVALID_ARGUMENT, ".json");
   assert_status(willis_projections_write("-", &stack, false, &err), WILLIS_INVALID_ARGUMENT, "-");
-  stack.pixels[7] = NAN;
+  stack.pixels[7] = NAN; /* shown */
   assert_status(willis_projections_write(path, &stack, false, &err), WILLIS_NUMERIC, "value 7");
   stack.pixels[7] = 0;
   stack.view[1].row_spacing_mm = NAN;

@@ -175,9 +175,16 @@ static void a_ball_has_its_chords(void **state) {
   static const double angle[4][3] = {{0, 0, 0}, {38, 0, 0}, {-115, 33, 0}, {45, 45, 20}};
   stack.mode = WILLIS_PROJECTION_SUM;
   for (int v = 0; v < 4; v++)
-    stack.view[v] = (struct willis_view){
-        WILLIS_VIEW_CONE, angle[v][0], angle[v][1], 300, 200, 0.8, 0.8, 34.5, 34.5,
-        angle[v][2],      {0, 0}};
+    stack.view[v] = (struct willis_view){.kind = WILLIS_VIEW_CONE,
+                                         .primary_angle_deg = angle[v][0],
+                                         .secondary_angle_deg = angle[v][1],
+                                         .source_to_detector_mm = 300,
+                                         .source_to_isocenter_mm = 200,
+                                         .column_spacing_mm = 0.8,
+                                         .row_spacing_mm = 0.8,
+                                         .principal_column = 34.5,
+                                         .principal_row = 34.5,
+                                         .in_plane_angle_deg = angle[v][2]};
   assert_ok(willis_project(&volume, &stack, &err));
   for (int v = 0; v < 4; v++) {
     double off = 0, seen = 0, expected = 0;

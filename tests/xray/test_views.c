@@ -177,8 +177,13 @@ static void output_grid_knows_cones(void **state) {
   struct willis_projections stack;
   struct willis_grid grid;
   assert_ok(willis_projections_create(&stack, 201, 201, 1, &err));
-  stack.view[0] =
-      (struct willis_view){WILLIS_VIEW_CONE, 0, 0, 1000, 500, 1, 1, 100, 100, 0, {0, 0}};
+  stack.view[0] = (struct willis_view){.kind = WILLIS_VIEW_CONE,
+                                       .source_to_detector_mm = 1000,
+                                       .source_to_isocenter_mm = 500,
+                                       .column_spacing_mm = 1,
+                                       .row_spacing_mm = 1,
+                                       .principal_column = 100,
+                                       .principal_row = 100};
   assert_ok(willis_projections_output_grid(&stack, 0, 0, &grid, &err));
   /* Half edge h at depth 500 − h, magnified by 1000/(500 − h), reaches 100 mm: h = 500/11. */
   assert_true(grid.spacing_mm[0] == 0.5);
