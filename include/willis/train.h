@@ -54,15 +54,22 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_network_input(const struct willis_projections *stack, const struct willis_grid *grid,
                      struct willis_volume *input, struct willis_error *err);
 
-/* Patients prepared for one sampling. Kept in memory when they fit into the limit, else made anew
- * each time they are asked for, with the same bits. Not thread safe. */
+/* In which form patients are prepared. */
+enum willis_dataset_form {
+  WILLIS_DATASET_VOLUMES,    /* grey volume and input, size³ each */
+  WILLIS_DATASET_PROJECTIONS /* projections and target bits: a tenth, but the input only by planes
+                              */
+};
+
+/* Patients prepared for one sampling, kept in memory or made anew each time they are asked for: the
+ * same bits. Not thread safe. */
 struct willis_dataset;
-/* The first `count` cases of the cohort, which must outlive the data set. `memory_limit` 0: none.
- * CANCELLED when progress says so. */
+/* The first `count` cases of the cohort, which must outlive the data set. CANCELLED when progress
+ * says so. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_dataset_create(const struct willis_cohort *cohort, ptrdiff_t count,
-                      const struct willis_sampling *sampling, size_t memory_limit,
-                      const struct willis_progress *progress,
+                      const struct willis_sampling *sampling, enum willis_dataset_form form,
+                      bool kept, const struct willis_progress *progress,
                       const struct willis_warnings *warnings, struct willis_dataset **dataset,
                       struct willis_error *err);
 WILLIS_API void willis_dataset_destroy(struct willis_dataset *dataset);
@@ -74,19 +81,28 @@ WILLIS_API ptrdiff_t willis_dataset_count(const struct willis_dataset *dataset);
 WILLIS_API const char *willis_dataset_name(const struct willis_dataset *dataset, ptrdiff_t i);
 WILLIS_API const struct willis_sampling *
 willis_dataset_sampling(const struct willis_dataset *dataset);
-/* Bytes of a data set with everything in memory; with count 0, what it needs when nothing is. */
-WILLIS_API size_t willis_dataset_bytes(ptrdiff_t size, ptrdiff_t count);
-
 /* One prepared patient; borrowed from the data set until the next call with it. */
 struct willis_pair {
   const struct willis_volume *volume; /* grey values at size³ */
   const struct willis_volume *input;  /* M4, M5 */
   const struct willis_volume *truth;  /* 0 and 1 (M6) */
 };
+/* INVALID_ARGUMENT when the form is not VOLUMES. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_dataset_fetch(struct willis_dataset *dataset,
                                                                   ptrdiff_t i,
                                                                   struct willis_pair *pair,
                                                                   struct willis_error *err);
+
+/* The same patient by planes, in any form: what the network sees, and the truth as one bit a voxel,
+ * x fastest, voxel i is bit i mod 8 of byte i/8. */
+struct willis_planes_pair {
+  const struct willis_grid *grid;
+  struct willis_plane_source input;
+  const unsigned char *truth;
+};
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_dataset_fetch_planes(struct willis_dataset *dataset, ptrdiff_t i,
+                            struct willis_planes_pair *pair, struct willis_error *err);
 
 /* Cases [begin, end) of a data set: how patients are split. */
 struct willis_subset {
@@ -106,16 +122,33 @@ struct willis_train_options {
   double output_bias;   /* start of the last layer's bias; NaN: PyTorch's default initialisation */
   enum willis_schedule schedule;
   ptrdiff_t epochs;
-  ptrdiff_t max_steps;       /* stop after so many steps in all; 0: none */
-  double budget_s;           /* stop at the end of the epoch that passes it; 0: none */
-  ptrdiff_t patience;        /* stop after so many epochs without a better score; 0: never */
-  ptrdiff_t validate_every;  /* epochs between validations (5) */
-  double threshold;          /* stored in the model; NaN: the best of validation, else 0.5 */
-  uint64_t seed;             /* initial parameters and order */
-  double checkpoint_every_s; /* 600; 0: at the end only */
-  const char *trained_on;    /* names of the data sets, for the model's metadata */
+  ptrdiff_t max_steps;            /* stop after so many steps in all; 0: none */
+  double budget_s;                /* stop at the end of the epoch that passes it; 0: none */
+  ptrdiff_t patience;             /* stop after so many epochs without a better score; 0: never */
+  ptrdiff_t validate_every;       /* epochs between validations (5) */
+  double threshold;               /* stored in the model; NaN: the best of validation, else 0.5 */
+  uint64_t seed;                  /* initial parameters and order */
+  double checkpoint_every_s;      /* 600; 0: at the end only */
+  const char *trained_on;         /* names of the data sets, for the model's metadata */
+  enum willis_training_plan plan; /* STORE wants a data set of volumes; the result is the same */
 };
 WILLIS_API struct willis_train_options willis_train_defaults(void);
+
+/* How training fits into memory: the fastest way that does, and the bytes it takes at most, with
+ * what was held before. */
+struct willis_train_memory {
+  enum willis_training_plan plan;
+  enum willis_dataset_form form;
+  bool kept; /* all patients in memory */
+  size_t bytes;
+};
+/* For the first `count` cases, some of them held out for validation or not, within `most` bytes (0:
+ * no limit), of which `held` are taken. OUT_OF_MEMORY, with the least that can be, when there is no
+ * way. Scans of more than size³ voxels take more while they are read. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
+                    const struct willis_sampling *sampling, bool validates, size_t held,
+                    size_t most, struct willis_train_memory *memory, struct willis_error *err);
 
 /* Files of a run. `model` is required; checkpoints are named after it: model without its ending,
  * then ".step-NNNNNNNN.ckpt" (the last three) and ".best.safetensors". */
@@ -134,7 +167,6 @@ struct willis_train_plan {
   ptrdiff_t first_step, last_step; /* last ≥ first; smaller when patience or budget end it */
   double seconds_per_step;         /* measured on a step whose effect is thrown away */
   double seconds;                  /* for what is left, validation included */
-  size_t bytes;                    /* data, network, moments */
 };
 
 /* What came out. */
@@ -169,9 +201,6 @@ willis_train(struct willis_subset training, struct willis_subset validation,
              const struct willis_train_listener *listener, const struct willis_progress *progress,
              const struct willis_warnings *warnings, struct willis_train_result *result,
              struct willis_error *err);
-/* Peak bytes of training at that size with so many cases in memory; 0 cases: the least. */
-WILLIS_API size_t willis_train_bytes(ptrdiff_t size, ptrdiff_t cases);
-
 WILLIS_END
 
 #endif

@@ -93,6 +93,16 @@ void willis_arena_rewind(struct willis_arena *arena, size_t mark) {
   arena->used = mark;
 }
 
+void willis_arena_forget(struct willis_arena *arena) {
+#ifdef MADV_DONTNEED
+  /* Whole pages of an arena that is aligned to them; the rest is shared with others. */
+  size_t bytes = arena->size / HUGE_PAGE * HUGE_PAGE;
+  if (bytes) (void)madvise(arena->base, bytes, MADV_DONTNEED);
+#else
+  (void)arena;
+#endif
+}
+
 void willis_arena_release(struct willis_arena *arena) {
   willis_release(arena->base);
   *arena = (struct willis_arena){0};

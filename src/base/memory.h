@@ -44,6 +44,8 @@ WILLIS_CHECKED enum willis_status willis_arena_init(struct willis_arena *arena, 
 void *willis_arena_take(struct willis_arena *arena, ptrdiff_t count, size_t size);
 /* Forgets every block taken after `mark` = the `used` of that moment. */
 void willis_arena_rewind(struct willis_arena *arena, size_t mark);
+/* Gives the pages back to the system; blocks stay taken, what they held is gone. */
+void willis_arena_forget(struct willis_arena *arena);
 void willis_arena_release(struct willis_arena *arena);
 
 #endif

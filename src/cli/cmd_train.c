@@ -1,4 +1,5 @@
 /* willis train: patients → a network for each view count. */
+#include "cli/memory_use.h"
 #include "cli/report.h"
 #include "cli/train_options.h"
 
@@ -15,20 +16,20 @@ struct session {
   struct willis_dataset *dataset;
   ptrdiff_t train, validate; /* patients [0, train) and [train, train + validate) */
   struct willis_train_options options;
+  struct willis_train_memory memory;
   int view_count[MOST_VIEW_COUNTS], models;
   bool save_failed;
   json_t *report;
 };
 
 static bool announce(const struct willis_train_plan *plan, void *context) {
-  const struct call *call = context;
-  if (call->quiet) return true;
+  const struct session *s = context;
+  if (s->call->quiet) return true;
   fprintf(stderr,
           "willis: training: %td parameters, %td patients (%td held out), steps %td to %td, "
-          "%.2f s each: about %.0f min; %.0f MiB of memory\n",
+          "%.2f s each: about %.0f min\n",
           plan->parameters, plan->training_cases, plan->validation_cases, plan->first_step,
-          plan->last_step, plan->seconds_per_step, ceil(plan->seconds / minute_s),
-          (double)plan->bytes / (1 << 20));
+          plan->last_step, plan->seconds_per_step, ceil(plan->seconds / minute_s));
   return true;
 }
 
@@ -63,10 +64,10 @@ static void model_path(const struct session *s, int i, char path[PATH_SIZE]) {
     snprintf(path, PATH_SIZE, "%s", output);
 }
 
-/* Splits by patient and refuses what cannot fit, before anything is read. */
-static int split(struct session *s, size_t *limit) {
+/* Splits by patient. */
+static int split(struct session *s) {
   const struct option_value *o = s->call->option;
-  ptrdiff_t all = s->cohort.count, size = (ptrdiff_t)o[SIZE].integer;
+  ptrdiff_t all = s->cohort.count;
   if (o[FIRST].given && o[FIRST].integer < all) all = (ptrdiff_t)o[FIRST].integer;
   ptrdiff_t left = all - (ptrdiff_t)o[TEST_LAST].integer;
   s->validate = (ptrdiff_t)o[VALIDATE].integer;
@@ -78,45 +79,61 @@ static int split(struct session *s, size_t *limit) {
              o[TEST_LAST].integer, s->validate);
     return print_error(s->cohort.name, &err);
   }
-  size_t most = (size_t)o[MAX_MEMORY].integer, least = willis_train_bytes(size, 0);
-  if (o[MAX_MEMORY].given && least > most) {
-    snprintf(err.message, sizeof err.message,
-             "training at %td³ needs at least %.0f MiB, --max-memory allows %.0f MiB", size,
-             (double)least / (1 << 20), (double)most / (1 << 20));
+  return 0;
+}
+
+/* The fastest way that fits, or a refusal, before anything is read. */
+static int choose_memory(struct session *s, const struct willis_sampling *sampling) {
+  const struct option_value *o = s->call->option;
+  struct willis_train_memory *m = &s->memory;
+  struct willis_error err;
+  if (willis_train_memory(&s->cohort, s->train + s->validate, sampling, s->validate > 0,
+                          memory_in_use(), (size_t)o[MAX_MEMORY].integer, m, &err))
     return print_error(NULL, &err);
-  }
-  /* What is left for patients once the network has its part. */
-  *limit = o[MAX_MEMORY].given ? most - least + willis_dataset_bytes(size, 0) : 0;
+  s->options.plan = m->plan;
+  if (!s->call->quiet)
+    fprintf(stderr, "willis: training takes %.0f MiB: %s, patients %s\n",
+            (double)m->bytes / (1 << 20),
+            m->plan == WILLIS_TRAINING_STORE ? "activations stored" : "activations computed again",
+            m->kept ? "kept in memory" : "made again for every step");
   return 0;
 }
 
 static int load(struct session *s) {
   const struct option_value *o = s->call->option;
   struct willis_error err;
-  size_t limit = 0;
+  memory_give_back();
   if (willis_cohort_read(o[DATA].text, &s->cohort, &err)) return print_error(o[DATA].text, &err);
-  int code = split(s, &limit);
+  int code = split(s);
   if (code) return code;
   struct willis_sampling sampling = willis_sampling_defaults();
   sampling.size = (ptrdiff_t)o[SIZE].integer;
-  sampling.views = s->view_count[0];
   sampling.arc_deg = o[ARC].real;
   sampling.mode = o[MODE].integer ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
   sampling.tissue = o[TISSUE].given;
-  if (willis_dataset_create(&s->cohort, s->train + s->validate, &sampling, limit,
-                            &s->call->progress, &s->call->warnings, &s->dataset, &err))
+  /* The most views that will be needed count. */
+  for (int i = 0; i < s->models; i++)
+    if (i == 0 || sampling.views < s->view_count[i]) sampling.views = s->view_count[i];
+  code = choose_memory(s, &sampling);
+  if (code) return code;
+  sampling.views = s->view_count[0];
+  if (willis_dataset_create(&s->cohort, s->train + s->validate, &sampling, s->memory.form,
+                            s->memory.kept, &s->call->progress, &s->call->warnings, &s->dataset,
+                            &err))
     return print_error(NULL, &err);
   return 0;
 }
 
 static json_t *describe(const struct session *s, int i, const char *path,
                         const struct willis_train_result *r) {
-  return json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "model", path,
-                   "views", s->view_count[i], "patients", (json_int_t)s->train, "epochs",
-                   (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
-                   (json_int_t)r->best_epoch, "stopped_by", r->stopped_by, "loss",
-                   json_number(r->loss), "validation_iou", json_number(r->best_iou), "threshold",
-                   json_number(r->threshold), "seconds", json_number(r->seconds));
+  return json_pack("{s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "model",
+                   path, "plan", s->memory.plan == WILLIS_TRAINING_STORE ? "store" : "recompute",
+                   "memory_bytes", (json_int_t)s->memory.bytes, "views", s->view_count[i],
+                   "patients", (json_int_t)s->train, "epochs", (json_int_t)r->epochs, "steps",
+                   (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch, "stopped_by",
+                   r->stopped_by, "loss", json_number(r->loss), "validation_iou",
+                   json_number(r->best_iou), "threshold", json_number(r->threshold), "seconds",
+                   json_number(r->seconds));
 }
 
 static int train_one(struct session *s, int i) {
@@ -134,8 +151,7 @@ static int train_one(struct session *s, int i) {
                                      .from = o[FROM].text,
                                      .resume = o[RESUME].text,
                                      .overwrite = s->call->force};
-  struct call *call = (struct call *)(uintptr_t)s->call;
-  struct willis_train_listener listener = {announce, call};
+  struct willis_train_listener listener = {announce, s};
   struct willis_train_result r;
   if (willis_train(training, validation, &s->options, &files, &listener, &s->call->progress,
                    &s->call->warnings, &r, &err))

@@ -37,7 +37,7 @@ const struct option_row train_rows[] = {
               0, 0},
     [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
     [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
-                    "Refuse if more is needed; patients are kept in memory if they fit", 0, 0},
+                    "Take the fastest way that stays below; refuse if there is none", 0, 0},
     [MAX_STEPS] = {"max-steps", 0, OPTION_INTEGER, "N", "0",
                    "Stop after N steps in all; 0: at the last epoch", 0, 1e15},
     [BUDGET] = {"budget", 0, OPTION_REAL, "MIN", "0",

@@ -18,7 +18,6 @@
 enum { WILLIS_DECODER_BLOCKS = 3 };
 
 struct willis_decoder;
-struct willis_decoder_buffers; /* decoder_avx2.h */
 
 enum willis_decoder_use {
   WILLIS_DECODER_INFER,
@@ -59,6 +58,33 @@ struct willis_decoder_variant {
                          ptrdiff_t begin, ptrdiff_t end, float *d_x);
 };
 
+/* The fast decoder's, during a call (decoder_avx2.h has the names): what passes hand on, and packed
+ * weights (gemm_avx2.h) with what the products start from. */
+struct willis_decoder_buffers {
+  const struct willis_decoder_input *input;
+  float *u1;               /* [M][8·w1]; null: made again where it is needed */
+  float *d1;               /* like u1 */
+  double *a1_sum;          /* [w1] */
+  double *a1_gram;         /* [w1][w1]: Σ a1·a1ᵀ over rows */
+  float *packed1, *start1; /* w0 → 8·w1 */
+  float *packed2, *start2; /* w1 → 8·w2, scale2 and shift2 within */
+  float *packed3, *start3; /* w2 → 8 */
+  float *scale1, *shift1;  /* [w1] */
+  float *centre1;          /* [w1]: a number near u1's mean */
+  float *scale2, *shift2;  /* [w2] */
+  float *back1;            /* 8·w1 → w0 */
+  float *back2;            /* 8·w2 → w1, scale2 within */
+  float *back3;            /* 8 → w2 */
+  float *back_gram;        /* w1 → w1: the normalisation's own gradient */
+  float *back_start;       /* [w1] */
+  float *zero;             /* as many as the largest width */
+  float *tap_sums;         /* [8][w0][w1] */
+  double *tap_totals;      /* like tap_sums; may be job_sums */
+  double *job_sums;        /* [jobs][job_sum_count] */
+  double *job_loss;        /* [jobs] */
+  float *threads;          /* tiles and their sums */
+};
+
 struct willis_decoder {
   struct willis_conv_transpose3d_shape shape[WILLIS_DECODER_BLOCKS];
   enum willis_decoder_use use;
@@ -70,7 +96,7 @@ struct willis_decoder {
   float *activation[2]; /* after normalisation and ReLU */
   float *d_activation[2];
   float *logit, *target;
-  struct willis_decoder_buffers *buffers;
+  struct willis_decoder_buffers buffers;
 };
 
 void willis_decoder_plan(struct willis_decoder *decoder, struct willis_extent extent,

@@ -56,7 +56,7 @@ static ptrdiff_t tile_floats(const struct willis_decoder *d) {
 struct willis_decoder_tile willis_decoder_tile_of(const struct willis_decoder *d) {
   const ptrdiff_t w0 = width(d, 0), w1 = width(d, 1), w2 = width(d, 2);
   struct willis_decoder_tile t = {.loss = 0};
-  t.x = d->buffers->threads + omp_get_thread_num() * tile_floats(d);
+  t.x = d->buffers.threads + omp_get_thread_num() * tile_floats(d);
   t.u1 = t.x + WILLIS_DECODER_BLOCK * w0;
   t.a1 = t.u1 + TAPS * POINTS * w1;
   t.t1 = t.a1 + TAPS * POINTS * w1;
@@ -74,7 +74,6 @@ static void plan(struct willis_decoder *d, struct willis_arena *arena) {
     d->mean[b] = willis_arena_take(arena, outputs, sizeof *d->mean[b]);
     d->variance[b] = willis_arena_take(arena, outputs, sizeof *d->variance[b]);
   }
-  d->buffers = willis_arena_take(arena, 1, sizeof *d->buffers);
 }
 
 static float *take_floats(struct willis_arena *arena, ptrdiff_t count) {
@@ -115,7 +114,7 @@ static void plan_scratch(struct willis_decoder *d, struct willis_arena *arena) {
     b.tap_totals = willis_arena_take(arena, w0 * columns1, sizeof *b.tap_totals);
     b.centre1 = take_floats(arena, w1);
   }
-  if (d->buffers) *d->buffers = b;
+  d->buffers = b;
 }
 
 static void flush(struct willis_decoder_tile *tile, ptrdiff_t count, double *sum) {
@@ -144,7 +143,7 @@ static double run_job(const struct willis_decoder *d, const struct willis_decode
 double willis_decoder_run(const struct willis_decoder *d, const struct willis_decoder_pass *pass) {
   const ptrdiff_t points = willis_decoder_point_count(d), size = job_points(d);
   const ptrdiff_t jobs = (points + size - 1) / size, count = pass->sum_count;
-  double *sums = d->buffers->job_sums, *job_loss = d->buffers->job_loss, loss = 0;
+  double *sums = d->buffers.job_sums, *job_loss = d->buffers.job_loss, loss = 0;
 #pragma omp parallel for schedule(dynamic, 1)
   for (ptrdiff_t j = 0; j < jobs; j++) {
     ptrdiff_t end = j * size + size < points ? j * size + size : points;
@@ -174,7 +173,7 @@ static void relu(ptrdiff_t count, float *x) {
 
 const float *willis_decoder_x(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                               ptrdiff_t begin, ptrdiff_t end) {
-  const struct willis_decoder_input *input = d->buffers->input;
+  const struct willis_decoder_input *input = d->buffers.input;
   if (input->x) return input->x + begin * width(d, 0);
   input->read(input->context, begin, end, tile->x);
   return tile->x;
@@ -183,7 +182,7 @@ const float *willis_decoder_x(const struct willis_decoder *d, struct willis_deco
 /* u1 of points [begin, end). */
 static float *make_u1(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                       ptrdiff_t begin, ptrdiff_t end) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w0 = width(d, 0), columns = TAPS * width(d, 1);
   float *u1 = b->u1 ? b->u1 + begin * columns : tile->u1;
   willis_gemm_avx2(end - begin, willis_decoder_x(d, tile, begin, end), w0, w0, b->packed1,
@@ -194,7 +193,7 @@ static float *make_u1(const struct willis_decoder *d, struct willis_decoder_tile
 const float *willis_decoder_activate1(const struct willis_decoder *d,
                                       struct willis_decoder_tile *tile, ptrdiff_t begin,
                                       ptrdiff_t end) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1);
   const float *u1 = b->u1 ? b->u1 + begin * TAPS * w1 : make_u1(d, tile, begin, end);
   affine_relu((end - begin) * TAPS, w1, b->scale1, b->shift1, u1, tile->a1);
@@ -203,7 +202,7 @@ const float *willis_decoder_activate1(const struct willis_decoder *d,
 
 void willis_decoder_activate2(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                               ptrdiff_t points) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int columns = TAPS * width(d, 2);
   willis_gemm_avx2(points * TAPS, tile->a1, width(d, 1), width(d, 1), b->packed2, b->start2,
                    columns, tile->a2, columns);
@@ -212,7 +211,7 @@ void willis_decoder_activate2(const struct willis_decoder *d, struct willis_deco
 
 void willis_decoder_logits(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                            ptrdiff_t points) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w2 = width(d, 2);
   willis_gemm8_avx2(points * TAPS * TAPS, tile->a2, w2, w2, b->packed3, b->start3, tile->z);
 }
@@ -257,7 +256,7 @@ static void pack(const struct willis_conv_transpose3d_shape *s, const float *wei
 }
 
 static void pack_last(const struct willis_decoder *d, const struct willis_block_parameters *p) {
-  struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   memcpy(b->packed3, p->weight, (size_t)width(d, 2) * TAPS * sizeof *b->packed3);
   for (int k = 0; k < TAPS; k++) b->start3[k] = p->bias[0];
 }
@@ -278,7 +277,7 @@ static void first_product_tile(const struct willis_decoder *d, struct willis_dec
                                ptrdiff_t begin, ptrdiff_t end, void *context) {
   (void)context;
   const int columns = TAPS * width(d, 1);
-  const float *u1 = make_u1(d, tile, begin, end), *start = d->buffers->start1;
+  const float *u1 = make_u1(d, tile, begin, end), *start = d->buffers.start1;
   for (ptrdiff_t r = 0; r < end - begin; r++)
     for (int j = 0; j < columns; j++) {
       float offset = u1[r * columns + j] - start[j];
@@ -290,7 +289,7 @@ static void first_product_tile(const struct willis_decoder *d, struct willis_dec
 static void first_statistics(struct willis_decoder *d, const struct willis_block_parameters *p) {
   const int w1 = width(d, 1), columns = TAPS * w1;
   willis_decoder_run(d, &(struct willis_decoder_pass){first_product_tile, NULL, 2 * columns});
-  const double n = (double)willis_decoder_point_count(d) * TAPS, *sums = d->buffers->job_sums;
+  const double n = (double)willis_decoder_point_count(d) * TAPS, *sums = d->buffers.job_sums;
   for (int c = 0; c < w1; c++) {
     double sum = 0, square = 0;
     for (int k = 0; k < TAPS; k++) {
@@ -317,7 +316,7 @@ static void moments_tile(const struct willis_decoder *d, struct willis_decoder_t
 /* mean and variance of u2's channel o from a1's moments. */
 static void second_channel(struct willis_decoder *d, const struct willis_block_parameters *p,
                            int o) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1), w2 = width(d, 2);
   const double rows = (double)willis_decoder_point_count(d) * TAPS;
   double mean = 0, column_mean[TAPS] = {0}, variance = 0;
@@ -343,7 +342,7 @@ static void second_channel(struct willis_decoder *d, const struct willis_block_p
 }
 
 static void second_statistics(struct willis_decoder *d, const struct willis_block_parameters *p) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const ptrdiff_t w1 = width(d, 1);
   willis_decoder_run(d, &(struct willis_decoder_pass){moments_tile, NULL, w1 * w1 + w1});
   memcpy(b->a1_gram, b->job_sums, (size_t)(w1 * w1) * sizeof *b->a1_gram);
@@ -360,7 +359,7 @@ struct inference {
 static void infer_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                        ptrdiff_t begin, ptrdiff_t end, void *context) {
   const struct inference *run = context;
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w0 = width(d, 0), columns = TAPS * width(d, 1);
   const ptrdiff_t points = end - begin;
   willis_gemm_avx2(points, run->x + begin * w0, w0, w0, b->packed1, b->start1, columns, tile->a1,
@@ -373,20 +372,20 @@ static void infer_tile(const struct willis_decoder *d, struct willis_decoder_til
 
 /* scale and shift of the first block in training, where u1 holds its bias. */
 static void first_map(const struct willis_decoder *d, const struct willis_block_parameters *p) {
-  struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   affine_map(d, 0, p, NULL, b->scale1, b->shift1);
   for (int c = 0; c < width(d, 1); c++) b->centre1[c] = (float)d->mean[0][c];
 }
 
 static void second_map(const struct willis_decoder *d, const struct willis_block_parameters *p) {
-  struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   affine_map(d, 1, p, p->bias, b->scale2, b->shift2);
   pack(&d->shape[1], p->weight, b->scale2, b->shift2, b->packed2, b->start2);
 }
 
 void willis_decoder_prepare(struct willis_decoder *d,
                             const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS]) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   pack(&d->shape[0], p[0].weight, NULL, p[0].bias, b->packed1, b->start1);
   first_statistics(d, &p[0]);
   first_map(d, &p[0]);
@@ -399,7 +398,7 @@ void willis_decoder_prepare(struct willis_decoder *d,
 static void forward(struct willis_decoder *d,
                     const struct willis_block_parameters p[WILLIS_DECODER_BLOCKS], const float *x,
                     float *logit) {
-  struct willis_decoder_buffers *b = d->buffers;
+  struct willis_decoder_buffers *b = &d->buffers;
   for (int block = 0; block < 2; block++)
     for (int c = 0; c < d->shape[block].outputs; c++) {
       d->mean[block][c] = p[block].running_mean[c];

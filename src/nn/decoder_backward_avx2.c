@@ -73,7 +73,7 @@ static void read_targets(const struct willis_decoder *d, const struct willis_tar
 static void last_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                       ptrdiff_t begin, ptrdiff_t end, void *context) {
   const struct willis_decoder_goal *goal = context;
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
   const ptrdiff_t points = end - begin, rows = points * TAPS;
   float *product = tile->sums, *column_sum = product + w1 * columns;
@@ -131,7 +131,7 @@ static void second_channels(const struct willis_decoder *d, struct second_gradie
 
 static void second_weight(const struct willis_decoder *d, const struct second_gradient *s,
                           const struct willis_block_parameters *gradient) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
 #pragma omp parallel for schedule(static)
   for (int i = 0; i < w1; i++)
@@ -149,7 +149,7 @@ static void second_weight(const struct willis_decoder *d, const struct second_gr
 
 /* back_gram = −Q packed, back_start = −start. */
 static void second_back(const struct willis_decoder *d, const struct second_gradient *s) {
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
 #pragma omp parallel for schedule(static)
   for (int i = 0; i < w1; i++) {
@@ -174,7 +174,7 @@ static void second_back(const struct willis_decoder *d, const struct second_grad
 static void first_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                        ptrdiff_t begin, ptrdiff_t end, void *context) {
   (void)context;
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1);
   const ptrdiff_t rows = (end - begin) * TAPS;
   float *d1 = b->d1 + begin * TAPS * w1, *sum = tile->sums, *product = sum + w1;
@@ -199,11 +199,11 @@ static void first_channels(const struct willis_decoder *d, const struct willis_b
                            struct first_gradient *f,
                            const struct willis_block_parameters *gradient) {
   const int w1 = width(d, 1);
-  const double n1 = (double)willis_decoder_point_count(d) * TAPS, *sums = d->buffers->job_sums;
+  const double n1 = (double)willis_decoder_point_count(d) * TAPS, *sums = d->buffers.job_sums;
   for (int c = 0; c < w1; c++) {
     const double isd = inverse_sd(d->variance[0][c]), scale = p->gamma[c] * isd;
     double d_beta = sums[c];
-    double apart = d->mean[0][c] - (double)d->buffers->centre1[c];
+    double apart = d->mean[0][c] - (double)d->buffers.centre1[c];
     double d_gamma = (sums[w1 + c] - apart * d_beta) * isd;
     double slope = -scale * d_gamma / n1 * isd;
     gradient->beta[c] = (float)d_beta;
@@ -220,7 +220,7 @@ static void normalised_tile(const struct willis_decoder *d, struct willis_decode
   const struct first_gradient *f = context;
   const int w1 = width(d, 1);
   const float *u1 = willis_decoder_activate1(d, tile, begin, end);
-  float *d1 = d->buffers->d1 + begin * TAPS * w1;
+  float *d1 = d->buffers.d1 + begin * TAPS * w1;
   for (ptrdiff_t r = 0; r < (end - begin) * TAPS; r++)
     for (int c = 0; c < w1; c++) {
       const ptrdiff_t at = r * w1 + c;
@@ -232,7 +232,7 @@ static void normalised_tile(const struct willis_decoder *d, struct willis_decode
 static void first_weight(const struct willis_decoder *d,
                          const struct willis_block_parameters *gradient) {
   enum { BLOCK = WILLIS_DECODER_BLOCK };
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const ptrdiff_t points = willis_decoder_point_count(d);
   const int w0 = width(d, 0), w1 = width(d, 1), columns = TAPS * w1;
   const ptrdiff_t count = (ptrdiff_t)w0 * w1;
@@ -258,7 +258,7 @@ double willis_decoder_gradient_avx2(struct willis_decoder *d,
                                     const struct willis_decoder_input *input,
                                     const struct willis_decoder_goal *goal,
                                     const struct willis_block_parameters gradient[3]) {
-  struct willis_decoder_buffers *b = d->buffers;
+  struct willis_decoder_buffers *b = &d->buffers;
   const ptrdiff_t w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
   b->input = input;
   willis_decoder_prepare(d, p);
@@ -289,7 +289,7 @@ void willis_decoder_input_gradient_avx2(struct willis_decoder *d,
                                         ptrdiff_t end, float *d_x) {
   enum { BLOCK = WILLIS_DECODER_BLOCK };
   (void)p;
-  const struct willis_decoder_buffers *b = d->buffers;
+  const struct willis_decoder_buffers *b = &d->buffers;
   const int w0 = width(d, 0), columns = TAPS * width(d, 1);
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t at = begin; at < end; at += BLOCK)

@@ -18,6 +18,7 @@ struct willis_trainer {
   int threads;       /* that the plan has scratch memory for */
   bool has_gradient; /* of a step whose update has not been made */
   void *plan;
+  struct willis_arena step_arena; /* what the plan takes */
   struct willis_arena arena;
   /* In the arena: */
   struct willis_block_parameters *blocks, *gradient_blocks; /* [layer_count] */
@@ -68,14 +69,13 @@ static void plan_buffers(struct willis_trainer *t, struct willis_arena *arena) {
   t->gradient = willis_arena_take(arena, parameters, sizeof *t->gradient);
   t->moment1 = willis_arena_take(arena, parameters, sizeof *t->moment1);
   t->moment2 = willis_arena_take(arena, parameters, sizeof *t->moment2);
-  method_of(t)->plan(t->plan, t->extent, arena);
 }
 
 /* Everything but the arena, whose size is learned. */
 static enum willis_status trainer_prepare(struct willis_network *network,
                                           const struct willis_trainer_options *options,
                                           struct willis_trainer **trainer, size_t *bytes,
-                                          struct willis_error *err) {
+                                          size_t *step_bytes, struct willis_error *err) {
   struct willis_trainer *t = NULL;
   struct willis_extent extent;
   enum willis_status status = check_options(network, options, &extent, err);
@@ -93,6 +93,9 @@ static enum willis_status trainer_prepare(struct willis_network *network,
   struct willis_arena counting = {0};
   plan_buffers(t, &counting);
   *bytes = counting.peak;
+  counting = (struct willis_arena){0};
+  method_of(t)->plan(t->plan, t->extent, &counting);
+  *step_bytes = counting.peak;
   return WILLIS_OK;
 }
 
@@ -100,10 +103,11 @@ enum willis_status willis_training_bytes(const struct willis_network *network,
                                          const struct willis_trainer_options *options,
                                          size_t *bytes, struct willis_error *err) {
   struct willis_trainer *t = NULL;
+  size_t step_bytes = 0;
   /* Planning reads the network and keeps the pointer only in a trainer that is gone below. */
   enum willis_status status =
-      trainer_prepare((struct willis_network *)network, options, &t, bytes, err);
-  if (status == WILLIS_OK) *bytes += sizeof *t + method_of(t)->plan_bytes();
+      trainer_prepare((struct willis_network *)network, options, &t, bytes, &step_bytes, err);
+  if (status == WILLIS_OK) *bytes += step_bytes + sizeof *t + method_of(t)->plan_bytes();
   willis_trainer_destroy(t);
   return status;
 }
@@ -114,12 +118,14 @@ enum willis_status willis_trainer_create(struct willis_network *network,
                                          struct willis_error *err) {
   *trainer = NULL;
   struct willis_trainer *t = NULL;
-  size_t bytes = 0;
-  enum willis_status status = trainer_prepare(network, options, &t, &bytes, err);
+  size_t bytes = 0, step_bytes = 0;
+  enum willis_status status = trainer_prepare(network, options, &t, &bytes, &step_bytes, err);
   if (status != WILLIS_OK) goto out;
   status = willis_arena_init(&t->arena, bytes, err);
+  if (status == WILLIS_OK) status = willis_arena_init(&t->step_arena, step_bytes, err);
   if (status != WILLIS_OK) goto out;
   plan_buffers(t, &t->arena);
+  method_of(t)->plan(t->plan, t->extent, &t->step_arena);
   willis_network_blocks(network, network->parameters, network->statistics, t->blocks);
   willis_network_blocks(network, t->gradient, NULL, t->gradient_blocks);
   memset(t->moment1, 0, (size_t)network->parameter_count * sizeof *t->moment1);
@@ -133,6 +139,7 @@ out:
 
 void willis_trainer_destroy(struct willis_trainer *trainer) {
   if (!trainer) return;
+  willis_arena_release(&trainer->step_arena);
   willis_arena_release(&trainer->arena);
   willis_release(trainer->plan);
   willis_release(trainer);
@@ -241,6 +248,8 @@ enum willis_status willis_trainer_update(struct willis_trainer *trainer, struct 
                             t->blocks[l].running_mean, t->blocks[l].running_variance);
     n->counter[l].value++;
   }
+  /* Who recomputes wants the memory for other things between steps. */
+  if (t->options.plan == WILLIS_TRAINING_RECOMPUTE) willis_arena_forget(&t->step_arena);
   return WILLIS_OK;
 }
 

@@ -1,9 +1,11 @@
 /* Patients prepared for training: grey volume → projections (M4) → input (M5), and target (M6).
- * In memory a patient is its grey volume and its input; the target is thresholded when asked for.
- * When that does not fit, the volume is read and projected again for every use: the chain is
- * deterministic, so both ways give the same bits. */
+ * In memory a patient is its grey volume and its input, and the target is thresholded when asked
+ * for; or it is its projections and the bits of its target, and the input is back-projected plane
+ * by plane. When neither fits, the volume is read and projected again for every use: the chain is
+ * deterministic, so all ways give the same bits. */
 #define _GNU_SOURCE
 #include "recon/dataset.h"
+#include "recon/feed.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -18,8 +20,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A patient as projections. */
+struct slim {
+  struct willis_projections stack;
+  struct willis_feed feed;
+  uint8_t *truth; /* bits */
+};
+
 struct patient {
   struct willis_volume volume, input; /* no voxels when made anew */
+  struct slim slim;                   /* empty when made anew */
   double otsu;
   unsigned char digest[WILLIS_DIGEST_BYTES];
 };
@@ -27,10 +37,13 @@ struct patient {
 struct willis_dataset {
   const struct willis_cohort *cohort;
   struct willis_sampling sampling;
+  enum willis_dataset_form form;
   bool kept;
   ptrdiff_t count;
   struct patient *patient;
-  struct willis_volume volume, input, truth; /* of the pair fetched last, unless kept */
+  /* Of the patient fetched last, unless kept. */
+  struct willis_volume volume, input, truth;
+  struct slim slim;
 };
 
 struct willis_sampling willis_sampling_defaults(void) {
@@ -162,6 +175,44 @@ static enum willis_status make_input(const struct willis_dataset *dataset,
   return status;
 }
 
+static void slim_release(struct slim *slim) {
+  willis_projections_release(&slim->stack);
+  willis_release(slim->truth);
+  *slim = (struct slim){0};
+}
+
+static enum willis_status pack_truth(const struct willis_volume *volume, double otsu,
+                                     uint8_t **bits, struct willis_error *err) {
+  const ptrdiff_t count = willis_grid_count(&volume->grid);
+  if (!*bits) *bits = willis_take((count + 7) / 8, 1);
+  if (!*bits) return willis_fail_memory(err, "a target", count / 8, 1);
+  memset(*bits, 0, (size_t)(count + 7) / 8);
+  for (ptrdiff_t v = 0; v < count; v++)
+    if (volume->voxels[v] > otsu) (*bits)[v / 8] |= (uint8_t)(1 << v % 8);
+  return WILLIS_OK;
+}
+
+/* Patient i without its volume, which is released on the way. */
+static enum willis_status make_slim(const struct willis_dataset *dataset, ptrdiff_t i,
+                                    struct willis_volume *volume, struct slim *slim,
+                                    struct willis_error *err) {
+  enum willis_status status =
+      willis_sampling_stack(&dataset->sampling, &volume->grid, &slim->stack, err);
+  if (!status) status = willis_project(volume, &slim->stack, err);
+  if (!status) status = pack_truth(volume, dataset->patient[i].otsu, &slim->truth, err);
+  willis_volume_release(volume);
+  slim->feed = (struct willis_feed){.stack = &slim->stack, .grid = &slim->stack.grid};
+  if (!status) status = willis_feed_range(&slim->feed, WILLIS_FEED_SLICES, err);
+  return status;
+}
+
+/* Warnings were given when the patient was first read. */
+static enum willis_status reload(const struct willis_dataset *dataset, ptrdiff_t i,
+                                 struct willis_volume *volume, struct willis_error *err) {
+  return willis_case_load(dataset->cohort->cases[i].path, dataset->sampling.size,
+                          dataset->sampling.tissue, NULL, volume, err);
+}
+
 /* ---- digests ---- */
 
 static enum willis_status digest_file(const char *path, unsigned char out[WILLIS_DIGEST_BYTES],
@@ -204,14 +255,6 @@ static enum willis_status digest_path(const char *path, unsigned char out[WILLIS
 
 /* ---- the set ---- */
 
-size_t willis_dataset_bytes(ptrdiff_t size, ptrdiff_t count) {
-  /* Kept: volume and input of each. Always: the target, and while one is made a volume, an input
-   * and the 90 images at most. */
-  double voxels = (double)size * (double)size * (double)size;
-  double images = 90.0 * (double)size * (double)size;
-  return (size_t)(((double)count * 2 + 3) * voxels * sizeof(float) + images * sizeof(float));
-}
-
 static bool report(const struct willis_progress *progress, ptrdiff_t done, ptrdiff_t total) {
   return willis_progress_report(progress, "patients", (double)done, (double)total, "patients");
 }
@@ -228,8 +271,11 @@ static enum willis_status prepare(struct willis_dataset *dataset, ptrdiff_t i,
     status = willis_case_load(path, dataset->sampling.size, dataset->sampling.tissue, warnings,
                               &volume, err);
   if (!status) status = willis_volume_otsu(&volume, &p->otsu, err);
-  if (!status && dataset->kept) status = make_input(dataset, &volume, &p->input, err);
-  if (!status && dataset->kept) {
+  if (!status && dataset->kept && dataset->form == WILLIS_DATASET_PROJECTIONS)
+    status = make_slim(dataset, i, &volume, &p->slim, err);
+  else if (!status && dataset->kept)
+    status = make_input(dataset, &volume, &p->input, err);
+  if (!status && dataset->kept && dataset->form == WILLIS_DATASET_VOLUMES) {
     p->volume = volume;
     volume = (struct willis_volume){0};
   }
@@ -239,7 +285,7 @@ static enum willis_status prepare(struct willis_dataset *dataset, ptrdiff_t i,
 
 enum willis_status willis_dataset_create(const struct willis_cohort *cohort, ptrdiff_t count,
                                          const struct willis_sampling *sampling,
-                                         size_t memory_limit,
+                                         enum willis_dataset_form form, bool kept,
                                          const struct willis_progress *progress,
                                          const struct willis_warnings *warnings,
                                          struct willis_dataset **dataset,
@@ -259,7 +305,8 @@ enum willis_status willis_dataset_create(const struct willis_cohort *cohort, ptr
   d->cohort = cohort;
   d->count = count;
   d->sampling = *sampling;
-  d->kept = !memory_limit || willis_dataset_bytes(sampling->size, count) <= memory_limit;
+  d->form = form;
+  d->kept = kept;
   for (ptrdiff_t i = 0; i < count && !status; i++) {
     if (!report(progress, i, count))
       status = willis_fail(err, WILLIS_CANCELLED, "stopped while preparing patients");
@@ -279,7 +326,9 @@ void willis_dataset_destroy(struct willis_dataset *dataset) {
   for (ptrdiff_t i = 0; i < dataset->count; i++) {
     willis_volume_release(&dataset->patient[i].volume);
     willis_volume_release(&dataset->patient[i].input);
+    slim_release(&dataset->patient[i].slim);
   }
+  slim_release(&dataset->slim);
   willis_volume_release(&dataset->volume);
   willis_volume_release(&dataset->input);
   willis_volume_release(&dataset->truth);
@@ -296,20 +345,21 @@ enum willis_status willis_dataset_set_views(struct willis_dataset *dataset, int 
   for (ptrdiff_t i = 0; dataset->kept && i < dataset->count && !status; i++) {
     struct patient *p = &dataset->patient[i];
     willis_volume_release(&p->input);
+    slim_release(&p->slim);
     if (!report(progress, i, dataset->count))
       status = willis_fail(err, WILLIS_CANCELLED, "stopped while projecting patients");
-    else
+    else if (dataset->form == WILLIS_DATASET_VOLUMES)
       status = make_input(dataset, &p->volume, &p->input, err);
+    else {
+      status = reload(dataset, i, &dataset->volume, err);
+      if (!status) status = make_slim(dataset, i, &dataset->volume, &p->slim, err);
+    }
   }
   return status;
 }
 
 ptrdiff_t willis_dataset_count(const struct willis_dataset *dataset) {
   return dataset->count;
-}
-
-ptrdiff_t willis_dataset_kept(const struct willis_dataset *dataset) {
-  return dataset->kept ? dataset->count : 0;
 }
 
 const char *willis_dataset_name(const struct willis_dataset *dataset, ptrdiff_t i) {
@@ -328,12 +378,12 @@ enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_
                                         struct willis_pair *pair, struct willis_error *err) {
   struct patient *p = &dataset->patient[i];
   enum willis_status status = WILLIS_OK;
+  if (dataset->form != WILLIS_DATASET_VOLUMES)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "a data set of projections has no volumes");
   if (!dataset->kept) {
     willis_volume_release(&dataset->volume);
     willis_volume_release(&dataset->input);
-    /* Warnings were given when the patient was first read. */
-    status = willis_case_load(dataset->cohort->cases[i].path, dataset->sampling.size,
-                              dataset->sampling.tissue, NULL, &dataset->volume, err);
+    status = reload(dataset, i, &dataset->volume, err);
     if (!status) status = make_input(dataset, &dataset->volume, &dataset->input, err);
     if (status) return status;
   }
@@ -345,6 +395,40 @@ enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_
   ptrdiff_t count = willis_grid_count(&volume->grid);
   for (ptrdiff_t v = 0; v < count; v++) truth->voxels[v] = volume->voxels[v] > p->otsu ? 1 : 0;
   *pair = (struct willis_pair){volume, dataset->kept ? &p->input : &dataset->input, truth};
+  return WILLIS_OK;
+}
+
+static enum willis_status read_voxels(ptrdiff_t begin, ptrdiff_t end, float *planes, void *context,
+                                      struct willis_error *err) {
+  (void)err;
+  const struct willis_volume *volume = context;
+  const ptrdiff_t plane = volume->grid.size[0] * volume->grid.size[1];
+  memcpy(planes, volume->voxels + begin * plane, (size_t)((end - begin) * plane) * sizeof *planes);
+  return WILLIS_OK;
+}
+
+enum willis_status willis_dataset_fetch_planes(struct willis_dataset *dataset, ptrdiff_t i,
+                                               struct willis_planes_pair *pair,
+                                               struct willis_error *err) {
+  enum willis_status status;
+  if (dataset->form == WILLIS_DATASET_VOLUMES) {
+    struct willis_pair whole;
+    status = willis_dataset_fetch(dataset, i, &whole, err);
+    if (!status) status = pack_truth(whole.truth, 0.5, &dataset->slim.truth, err);
+    if (!status)
+      *pair = (struct willis_planes_pair){
+          &whole.input->grid, {read_voxels, (void *)(uintptr_t)whole.input}, dataset->slim.truth};
+    return status;
+  }
+  struct slim *slim = dataset->kept ? &dataset->patient[i].slim : &dataset->slim;
+  if (!dataset->kept) {
+    slim_release(slim);
+    status = reload(dataset, i, &dataset->volume, err);
+    if (!status) status = make_slim(dataset, i, &dataset->volume, slim, err);
+    if (status) return status;
+  }
+  *pair =
+      (struct willis_planes_pair){slim->feed.grid, {willis_feed_read, &slim->feed}, slim->truth};
   return WILLIS_OK;
 }
 

@@ -10,8 +10,6 @@
 const unsigned char *willis_dataset_digest(const struct willis_dataset *dataset, ptrdiff_t i);
 /* Adds the sampling and the files of the subset: what "the same data" means. */
 void willis_subset_digest(const struct willis_subset *subset, struct willis_digest *digest);
-/* How many patients are in memory: all or none. */
-ptrdiff_t willis_dataset_kept(const struct willis_dataset *dataset);
 ptrdiff_t willis_subset_count(const struct willis_subset *subset);
 
 #endif

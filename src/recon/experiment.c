@@ -173,8 +173,8 @@ static enum willis_status load(struct willis_experiment *e, struct willis_error 
                                      .arc_deg = o->arc_deg,
                                      .mode = o->mode,
                                      .tissue = o->tissue};
-  status = willis_dataset_create(&e->cohort, o->first, &sampling, 0, e->progress, e->warnings,
-                                 &e->dataset, err);
+  status = willis_dataset_create(&e->cohort, o->first, &sampling, WILLIS_DATASET_VOLUMES, true,
+                                 e->progress, e->warnings, &e->dataset, err);
   if (status || !o->also_count) return status;
   e->extra = willis_take_zeroed(o->also_count, sizeof *e->extra);
   if (!e->extra) return willis_fail_memory(err, "scans", o->also_count, sizeof *e->extra);

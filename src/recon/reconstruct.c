@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/progress.h"
+#include "recon/feed.h"
 
 #include <willis/projector.h>
 
@@ -54,61 +54,6 @@ static void warn_about_size(const struct willis_grid *grid, const struct willis_
                 n[0], card->size);
 }
 
-/* What the network is fed with, slab by slab. */
-struct feed {
-  const struct willis_projections *stack;
-  const struct willis_grid *grid;
-  const struct willis_progress *progress;
-  float low, high; /* of the whole back-projection */
-};
-
-static enum willis_status report(const struct feed *feed, const char *what, ptrdiff_t slice,
-                                 struct willis_error *err) {
-  ptrdiff_t depth = feed->grid->size[2];
-  if (willis_progress_report(feed->progress, what, (double)slice, (double)depth, "slices"))
-    return WILLIS_OK;
-  return willis_fail(err, WILLIS_CANCELLED, "stopped while %s", what);
-}
-
-static enum willis_status find_range(struct feed *feed, ptrdiff_t height,
-                                     struct willis_error *err) {
-  struct willis_volume slab = {.grid = *feed->grid};
-  const ptrdiff_t depth = feed->grid->size[2], plane = feed->grid->size[0] * feed->grid->size[1];
-  if (height > depth) height = depth;
-  slab.voxels = willis_take(plane * height, sizeof *slab.voxels);
-  if (!slab.voxels)
-    return willis_fail_memory(err, "slices of the back-projection", plane * height, sizeof(float));
-  enum willis_status status = WILLIS_OK;
-  feed->low = INFINITY;
-  feed->high = -INFINITY;
-  for (ptrdiff_t z = 0; z < depth && !status; z += height) {
-    float low, high;
-    ptrdiff_t end = z + height < depth ? z + height : depth;
-    status = report(feed, "back-projecting", z, err);
-    if (!status)
-      status = willis_backproject_slab(feed->stack, NULL, 0, feed->grid, z, end, slab.voxels, err);
-    if (status) break;
-    slab.grid.size[2] = end - z;
-    willis_volume_range(&slab, &low, &high);
-    feed->low = fminf(feed->low, low);
-    feed->high = fmaxf(feed->high, high);
-  }
-  willis_release(slab.voxels);
-  return status;
-}
-
-static enum willis_status read_slab(ptrdiff_t begin, ptrdiff_t end, float *planes, void *context,
-                                    struct willis_error *err) {
-  const struct feed *feed = context;
-  enum willis_status status = report(feed, "reconstructing", begin, err);
-  if (!status)
-    status = willis_backproject_slab(feed->stack, NULL, 0, feed->grid, begin, end, planes, err);
-  if (!status)
-    willis_values_normalize((end - begin) * feed->grid->size[0] * feed->grid->size[1], planes,
-                            feed->low, feed->high);
-  return status;
-}
-
 /* Everything that can be refused, before any work. */
 static enum willis_status prepare(const struct willis_projections *stack,
                                   const struct willis_network *network,
@@ -140,14 +85,14 @@ static enum willis_status run(const struct willis_projections *stack,
                               const struct willis_network *network, const struct willis_grid *grid,
                               ptrdiff_t height, const struct willis_progress *progress,
                               const struct willis_plane_sink *sink, struct willis_error *err) {
-  struct feed feed = {.stack = stack, .grid = grid, .progress = progress};
-  struct willis_plane_source source = {read_slab, &feed};
-  enum willis_status status = find_range(&feed, height, err);
+  struct willis_feed feed = {.stack = stack, .grid = grid, .progress = progress};
+  struct willis_plane_source source = {willis_feed_read, &feed};
+  enum willis_status status = willis_feed_range(&feed, height, err);
   if (!status)
     status = willis_network_infer_slabs(network, grid->size, height, &source,
                                         WILLIS_OUTPUT_PROBABILITY, sink, err);
   /* Done: whoever wants to stop now may not. */
-  if (!status) (void)report(&feed, "reconstructing", grid->size[2], NULL);
+  if (!status) (void)willis_feed_report(&feed, "reconstructing", grid->size[2], NULL);
   return status;
 }
 

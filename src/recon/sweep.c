@@ -14,27 +14,41 @@ static int step_of(double value) {
   return k;
 }
 
-void willis_sweep_add(struct willis_sweep *sweep, const struct willis_volume *prediction,
-                      const struct willis_volume *truth) {
-  ptrdiff_t all[WILLIS_SWEEP_STEPS + 1] = {0}, inside[WILLIS_SWEEP_STEPS + 1] = {0};
-  ptrdiff_t count = willis_grid_count(&truth->grid), positive = 0;
-  for (ptrdiff_t v = 0; v < count; v++) {
-    int k = step_of(prediction->voxels[v]);
-    bool in = truth->voxels[v] > 0.5f;
-    all[k]++;
-    inside[k] += in;
-    positive += in;
-  }
+static void count_voxel(struct willis_sweep_case *counts, float value, bool in) {
+  int k = step_of(value);
+  counts->count++;
+  counts->positive += in;
+  counts->all[k]++;
+  counts->inside[k] += in;
+}
+
+void willis_sweep_count(struct willis_sweep_case *counts, ptrdiff_t count, const float *prediction,
+                        const uint8_t *truth, ptrdiff_t first) {
+  for (ptrdiff_t v = 0; v < count; v++)
+    count_voxel(counts, prediction[v], truth[(first + v) / 8] >> (first + v) % 8 & 1);
+}
+
+void willis_sweep_add_case(struct willis_sweep *sweep, const struct willis_sweep_case *counts) {
+  const ptrdiff_t count = counts->count, positive = counts->positive;
   ptrdiff_t mask = 0, hit = 0;
   for (int k = WILLIS_SWEEP_STEPS; k >= 0; k--) {
-    mask += all[k];
-    hit += inside[k];
+    mask += counts->all[k];
+    hit += counts->inside[k];
     ptrdiff_t joined = mask + positive - hit;
     if (joined) sweep->iou[k] += (double)hit / (double)joined;
     if (positive) sweep->recall[k] += (double)hit / (double)positive;
     if (count) sweep->fraction[k] += (double)mask / (double)count;
   }
   sweep->cases++;
+}
+
+void willis_sweep_add(struct willis_sweep *sweep, const struct willis_volume *prediction,
+                      const struct willis_volume *truth) {
+  struct willis_sweep_case counts = {0};
+  const ptrdiff_t count = willis_grid_count(&truth->grid);
+  for (ptrdiff_t v = 0; v < count; v++)
+    count_voxel(&counts, prediction->voxels[v], truth->voxels[v] > 0.5f);
+  willis_sweep_add_case(sweep, &counts);
 }
 
 static struct willis_sweep_point point(const struct willis_sweep *sweep, int k) {

@@ -4,6 +4,8 @@
 
 #include <willis/volume.h>
 
+#include <stdint.h>
+
 enum { WILLIS_SWEEP_STEPS = 1000 };
 
 /* Sums over the patients added so far; mask = value ≥ k / WILLIS_SWEEP_STEPS. */
@@ -20,6 +22,16 @@ struct willis_sweep_point {
   double iou, recall, fraction; /* means over the patients */
 };
 
+/* A patient whose voxels come in pieces; zeroed at first. */
+struct willis_sweep_case {
+  ptrdiff_t count, positive;
+  ptrdiff_t all[WILLIS_SWEEP_STEPS + 1], inside[WILLIS_SWEEP_STEPS + 1];
+};
+/* `count` voxels; truth: the bits from bit `first` on. */
+void willis_sweep_count(struct willis_sweep_case *counts, ptrdiff_t count, const float *prediction,
+                        const uint8_t *truth, ptrdiff_t first);
+/* When all have come. */
+void willis_sweep_add_case(struct willis_sweep *sweep, const struct willis_sweep_case *counts);
 /* Adds a patient to a zeroed sweep. Values in [0,1]; truth is value > 0.5; same sizes. An empty
  * mask of an empty truth counts as 0. */
 void willis_sweep_add(struct willis_sweep *sweep, const struct willis_volume *prediction,

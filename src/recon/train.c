@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "io/text.h"
 #include "recon/dataset.h"
+#include "recon/feed.h"
 #include "recon/sweep.h"
 
 #include <math.h>
@@ -92,24 +93,6 @@ static enum willis_status refuse_missing(const char *path, struct willis_error *
   enum willis_status status = path ? willis_path_look(path, &kind, err) : WILLIS_OK;
   if (status || kind != WILLIS_PATH_NONE) return status;
   return willis_fail(err, WILLIS_IO, "%s: no such checkpoint", path);
-}
-
-/* ---- memory ---- */
-
-size_t willis_train_bytes(ptrdiff_t size, ptrdiff_t cases) {
-  struct willis_network *network = NULL;
-  struct willis_trainer_options options = willis_trainer_defaults();
-  size_t training = 0, inference = 0;
-  ptrdiff_t edge[3] = {size, size, size};
-  memcpy(options.size, edge, sizeof edge);
-  if (willis_network_create("dae", 0, &network, NULL)) return 0;
-  if (willis_training_bytes(network, &options, &training, NULL)) training = 0;
-  if (willis_inference_bytes(network, edge, &inference, NULL)) inference = 0;
-  /* Parameters, moments and the copies that checkpoints and the best model need. */
-  size_t states = (size_t)willis_network_parameter_count(network) * sizeof(float) * 8;
-  willis_network_destroy(network);
-  size_t voxels = (size_t)size * (size_t)size * (size_t)size;
-  return willis_dataset_bytes(size, cases) + training + inference + voxels * sizeof(float) + states;
 }
 
 /* ---- set-up ---- */
@@ -200,6 +183,7 @@ static enum willis_status set_up(struct willis_run *run, struct willis_error *er
   options.alpha = o->alpha;
   options.gamma = o->gamma;
   options.learning_rate = o->learning_rate;
+  options.plan = o->plan;
   status = willis_trainer_create(run->network, &options, &run->trainer, err);
   if (status) return status;
   ptrdiff_t n = willis_subset_count(&run->training);
@@ -227,15 +211,49 @@ static void tear_down(struct willis_run *run) {
 
 /* ---- the plan ---- */
 
-/* The probability of validation patient i into `probability`. */
-static enum willis_status predict(struct willis_run *run, ptrdiff_t i, struct willis_pair *pair,
-                                  struct willis_volume *probability, struct willis_error *err) {
-  enum willis_status status = willis_dataset_fetch(run->validation.dataset, i, pair, err);
-  if (!status && !probability->voxels)
-    status = willis_volume_create(probability, &pair->input->grid, err);
-  if (!status)
-    status = willis_network_infer(run->network, pair->input->grid.size, pair->input->voxels,
-                                  WILLIS_OUTPUT_PROBABILITY, probability->voxels, err);
+static enum willis_status step(struct willis_run *run, ptrdiff_t i, double *loss,
+                               struct willis_error *err) {
+  enum willis_status status;
+  if (run->options->plan == WILLIS_TRAINING_STORE) {
+    struct willis_pair pair;
+    status = willis_dataset_fetch(run->training.dataset, i, &pair, err);
+    return status ? status
+                  : willis_trainer_step(run->trainer, pair.input->voxels, pair.truth->voxels, loss,
+                                        err);
+  }
+  struct willis_planes_pair pair;
+  status = willis_dataset_fetch_planes(run->training.dataset, i, &pair, err);
+  return status ? status
+                : willis_trainer_step_planes(run->trainer, &pair.input, pair.truth, loss, err);
+}
+
+/* Where predicted planes go. */
+struct tally {
+  struct willis_sweep_case counts;
+  const unsigned char *truth;
+  ptrdiff_t plane;
+};
+
+static enum willis_status tally_planes(ptrdiff_t begin, ptrdiff_t end, const float *planes,
+                                       void *context, struct willis_error *err) {
+  (void)err;
+  struct tally *tally = context;
+  willis_sweep_count(&tally->counts, (end - begin) * tally->plane, planes, tally->truth,
+                     begin * tally->plane);
+  return WILLIS_OK;
+}
+
+/* Adds validation patient i to the sweep. */
+static enum willis_status predict(struct willis_run *run, ptrdiff_t i, struct willis_sweep *sweep,
+                                  struct willis_error *err) {
+  struct willis_planes_pair pair;
+  enum willis_status status = willis_dataset_fetch_planes(run->validation.dataset, i, &pair, err);
+  if (status) return status;
+  struct tally tally = {.truth = pair.truth, .plane = pair.grid->size[0] * pair.grid->size[1]};
+  struct willis_plane_sink sink = {tally_planes, &tally};
+  status = willis_network_infer_slabs(run->network, pair.grid->size, WILLIS_FEED_SLICES,
+                                      &pair.input, WILLIS_OUTPUT_PROBABILITY, &sink, err);
+  if (!status) willis_sweep_add_case(sweep, &tally.counts);
   return status;
 }
 
@@ -248,36 +266,31 @@ static ptrdiff_t last_step(const struct willis_run *run) {
 /* One step and one validation on the clock; then everything is as before. */
 static enum willis_status measure(struct willis_run *run, struct willis_train_plan *plan,
                                   struct willis_error *err) {
-  struct willis_pair pair;
-  struct willis_volume probability = {0};
   double loss, validation = 0;
   ptrdiff_t n = willis_subset_count(&run->training), v = willis_subset_count(&run->validation);
+  struct willis_sweep *sweep = willis_take_zeroed(1, sizeof *sweep);
+  if (!sweep) return willis_fail_memory(err, "validation", 1, sizeof *sweep);
   willis_trainer_state_export(run->trainer, run->block);
   double start = now();
-  enum willis_status status =
-      willis_dataset_fetch(run->training.dataset, run->training.begin, &pair, err);
-  if (!status)
-    status = willis_trainer_step(run->trainer, pair.input->voxels, pair.truth->voxels, &loss, err);
-  double step = now() - start;
+  enum willis_status status = step(run, run->training.begin, &loss, err);
+  double step_s = now() - start;
   if (!status && v) {
     start = now();
-    status = predict(run, run->validation.begin, &pair, &probability, err);
+    status = predict(run, run->validation.begin, sweep, err);
     validation = now() - start;
   }
-  willis_volume_release(&probability);
+  willis_release(sweep);
   if (!status) status = willis_trainer_state_import(run->trainer, run->block, run->block_size, err);
   if (status) return status;
-  const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   plan->parameters = willis_network_parameter_count(run->network);
   plan->training_cases = n;
   plan->validation_cases = v;
   plan->first_step = (ptrdiff_t)run->counters.step;
   plan->last_step = last_step(run);
   double left = (double)(plan->last_step - plan->first_step);
-  plan->seconds_per_step = step;
-  plan->seconds = left * step +
+  plan->seconds_per_step = step_s;
+  plan->seconds = left * step_s +
                   left / (double)n / (double)run->options->validate_every * (double)v * validation;
-  plan->bytes = willis_train_bytes(s->size, willis_dataset_kept(run->training.dataset));
   return WILLIS_OK;
 }
 
@@ -287,13 +300,9 @@ static enum willis_status validate(struct willis_run *run, struct willis_epoch *
                                    struct willis_error *err) {
   struct willis_sweep *sweep = willis_take_zeroed(1, sizeof *sweep);
   if (!sweep) return willis_fail_memory(err, "validation", 1, sizeof *sweep);
-  struct willis_volume probability = {0};
   enum willis_status status = WILLIS_OK;
-  for (ptrdiff_t i = run->validation.begin; i < run->validation.end && !status; i++) {
-    struct willis_pair pair;
-    status = predict(run, i, &pair, &probability, err);
-    if (!status) willis_sweep_add(sweep, &probability, pair.truth);
-  }
+  for (ptrdiff_t i = run->validation.begin; i < run->validation.end && !status; i++)
+    status = predict(run, i, sweep, err);
   if (!status) {
     struct willis_sweep_point best = willis_sweep_best(sweep);
     row->iou = willis_sweep_at(sweep, 0.5).iou;
@@ -301,7 +310,6 @@ static enum willis_status validate(struct willis_run *run, struct willis_epoch *
     row->best_iou = best.iou;
     row->best_threshold = isnan(run->options->threshold) ? best.threshold : run->options->threshold;
   }
-  willis_volume_release(&probability);
   willis_release(sweep);
   return status;
 }
@@ -370,12 +378,9 @@ double willis_run_rate(const struct willis_run *run, uint64_t step) {
 static enum willis_status one_step(struct willis_run *run, struct willis_error *err) {
   ptrdiff_t n = willis_subset_count(&run->training);
   ptrdiff_t i = run->training.begin + run->order[run->counters.step % (uint64_t)n];
-  struct willis_pair pair;
   double loss;
   willis_trainer_set_learning_rate(run->trainer, willis_run_rate(run, run->counters.step));
-  enum willis_status status = willis_dataset_fetch(run->training.dataset, i, &pair, err);
-  if (!status)
-    status = willis_trainer_step(run->trainer, pair.input->voxels, pair.truth->voxels, &loss, err);
+  enum willis_status status = step(run, i, &loss, err);
   if (status) return status;
   run->counters.step++;
   run->counters.loss_sum += loss;

@@ -27,7 +27,8 @@ static int set_up(void **state) {
   sampling.size = SIZE;
   sampling.views = 5;
   return willis_cohort_read(make_patients(PATIENTS), &cohort, NULL) ||
-         willis_dataset_create(&cohort, PATIENTS, &sampling, 0, NULL, NULL, &dataset, NULL);
+         willis_dataset_create(&cohort, PATIENTS, &sampling, WILLIS_DATASET_VOLUMES, true, NULL,
+                               NULL, &dataset, NULL);
 }
 
 static int tear_down(void **state) {
@@ -324,8 +325,9 @@ static void memory_plan_gives_the_same_pairs(void **state) {
   struct willis_pair kept, made;
   size_t voxels = (size_t)SIZE * SIZE * SIZE;
   float *input = willis_take((ptrdiff_t)voxels, sizeof *input);
-  assert_int_equal(willis_dataset_create(&cohort, PATIENTS, willis_dataset_sampling(dataset), 1,
-                                         NULL, NULL, &streamed, NULL),
+  assert_int_equal(willis_dataset_create(&cohort, PATIENTS, willis_dataset_sampling(dataset),
+                                         WILLIS_DATASET_VOLUMES, false, NULL, NULL, &streamed,
+                                         NULL),
                    WILLIS_OK);
   for (ptrdiff_t i = 0; i < PATIENTS; i++) {
     assert_int_equal(willis_dataset_fetch(dataset, i, &kept, NULL), WILLIS_OK);

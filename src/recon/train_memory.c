@@ -1,0 +1,115 @@
+/* How training fits into memory. What a step takes is counted by the trainer itself; here is what
+ * stands around it: patients, their making, and the states that checkpoints hold.
+ *
+ * Training that recomputes gives its memory back between steps, so that making a patient and taking
+ * a step do not add up. */
+#include "base/error.h"
+#include "base/parallel.h"
+#include "recon/feed.h"
+
+#include <willis/io.h>
+#include <willis/network.h>
+#include <willis/train.h>
+
+#include <string.h>
+
+/* Blocks of parameters besides the trainer's: the network, the states of now and of the best, and a
+ * file being written. */
+enum { STATES = 8 };
+
+struct need {
+  size_t volume, images, truth; /* of a patient */
+  size_t making;                /* beyond what stays of it */
+  size_t slab;                  /* back-projecting planes */
+  size_t states, inference;
+  size_t trainer[WILLIS_TRAINING_PLANS];
+};
+
+/* A scan is read from a file, turned and resampled; a shape is filled in, a few layers of fine
+ * samples at a time. */
+static enum willis_status making_bytes(const struct willis_cohort *cohort, ptrdiff_t count,
+                                       ptrdiff_t size, size_t volume, size_t *bytes,
+                                       struct willis_error *err) {
+  enum { FINE = 4, LAYERS = 3, SCAN = 3 };
+  const size_t row = (size_t)size * FINE;
+  *bytes = volume + (size_t)willis_parallel_threads() * LAYERS * FINE * row * row / 8;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    enum willis_file_kind kind;
+    const char *format;
+    enum willis_status status = willis_file_identify(cohort->cases[i].path, &kind, &format, err);
+    if (status) return status;
+    if (kind == WILLIS_FILE_VOLUME && *bytes < SCAN * volume) *bytes = SCAN * volume;
+  }
+  return WILLIS_OK;
+}
+
+static enum willis_status find_need(const struct willis_cohort *cohort, ptrdiff_t count,
+                                    const struct willis_sampling *sampling, bool validates,
+                                    struct need *need, struct willis_error *err) {
+  struct willis_network *network = NULL;
+  struct willis_trainer_options options = willis_trainer_defaults();
+  const ptrdiff_t n = sampling->size, size[3] = {n, n, n};
+  const size_t plane = (size_t)n * (size_t)n * sizeof(float);
+  memcpy(options.size, size, sizeof size);
+  *need = (struct need){.volume = plane * (size_t)n,
+                        .images = plane * (size_t)sampling->views,
+                        .truth = plane * (size_t)n / 32};
+  need->slab = need->images * WILLIS_FEED_SLICES / (size_t)n + plane * WILLIS_FEED_SLICES;
+  enum willis_status status = willis_network_create("dae", 0, &network, err);
+  for (int plan = 0; plan < WILLIS_TRAINING_PLANS && !status; plan++) {
+    options.plan = (enum willis_training_plan)plan;
+    status = willis_training_bytes(network, &options, &need->trainer[plan], err);
+  }
+  if (!status && validates)
+    status = willis_inference_slabs_bytes(network, size, WILLIS_FEED_SLICES, &need->inference, err);
+  if (!status) status = making_bytes(cohort, count, n, need->volume, &need->making, err);
+  if (!status)
+    need->states = (size_t)willis_network_parameter_count(network) * sizeof(float) * STATES;
+  willis_network_destroy(network);
+  return status;
+}
+
+static size_t larger(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
+/* Volume, input and truth; a kept patient is the first two of them. */
+static size_t stored_bytes(const struct need *n, size_t patients) {
+  return (patients ? 2 * patients + 1 : 3) * n->volume + 2 * n->images + n->truth + n->states +
+         n->trainer[WILLIS_TRAINING_STORE] + n->inference;
+}
+
+static size_t recomputed_bytes(const struct need *n, size_t patients) {
+  const size_t slim = (patients ? patients : 1) * (n->images + n->truth);
+  const size_t step = larger(n->trainer[WILLIS_TRAINING_RECOMPUTE], n->inference) + n->slab;
+  return n->states + slim + larger(n->making + n->images, step);
+}
+
+enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
+                                       const struct willis_sampling *sampling, bool validates,
+                                       size_t held, size_t most, struct willis_train_memory *memory,
+                                       struct willis_error *err) {
+  struct need need;
+  *memory = (struct willis_train_memory){0};
+  enum willis_status status = find_need(cohort, count, sampling, validates, &need, err);
+  if (status) return status;
+  const struct willis_train_memory ways[] = {
+      {WILLIS_TRAINING_STORE, WILLIS_DATASET_VOLUMES, true, stored_bytes(&need, (size_t)count)},
+      {WILLIS_TRAINING_STORE, WILLIS_DATASET_VOLUMES, false, stored_bytes(&need, 0)},
+      {WILLIS_TRAINING_RECOMPUTE, WILLIS_DATASET_PROJECTIONS, true,
+       recomputed_bytes(&need, (size_t)count)},
+      {WILLIS_TRAINING_RECOMPUTE, WILLIS_DATASET_PROJECTIONS, false, recomputed_bytes(&need, 0)},
+  };
+  size_t least = SIZE_MAX;
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    *memory = ways[i];
+    memory->bytes += held;
+    if (!most || memory->bytes <= most) return WILLIS_OK;
+    if (memory->bytes < least) least = memory->bytes;
+  }
+  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
+                     "training at %td³ with %d views needs at least %.1f MiB, more than the %.1f "
+                     "MiB allowed; a smaller size needs less",
+                     sampling->size, sampling->views, (double)least / (1 << 20),
+                     (double)most / (1 << 20));
+}
