@@ -74,6 +74,11 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_tree_write(const char *path,
                                                                bool overwrite,
                                                                struct willis_error *err);
 
+/* Whether `path` may be written later: nothing is there, or a folder, or `overwrite` is set; else
+ * EXISTS. IO when its folder is not there or not writable. "-" always may. */
+WILLIS_API WILLIS_CHECKED enum willis_status willis_output_check(const char *path, bool overwrite,
+                                                                 struct willis_error *err);
+
 /* What a path holds, told by its content. */
 enum willis_file_kind {
   WILLIS_FILE_VOLUME,

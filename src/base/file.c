@@ -274,8 +274,7 @@ enum willis_status willis_writer_open(const char *path, bool overwrite, bool gzi
   if (gzip) {
     status = willis_writer_compress(w, err);
     if (status) {
-      discard(w, err);
-      willis_writer_abandon(w);
+      willis_writer_abandon(w, err);
       return status;
     }
   }
@@ -366,15 +365,14 @@ enum willis_status willis_writer_commit(struct willis_writer *w, struct willis_e
   enum willis_status status = WILLIS_OK;
   if (w->gzip) status = deflate_piece(w, NULL, 0, Z_FINISH, err);
   if (!status && !w->to_stdout) status = place(w, err);
-  if (status) discard(w, err);
-  willis_writer_abandon(w);
+  willis_writer_abandon(w, err);
   return status;
 }
 
-void willis_writer_abandon(struct willis_writer *w) {
+void willis_writer_abandon(struct willis_writer *w, struct willis_error *err) {
   if (!w) return;
   if (w->gzip) deflateEnd(&w->z);
-  discard(w, NULL);
+  discard(w, err);
   willis_release(w);
 }
 
@@ -385,7 +383,7 @@ enum willis_status willis_file_write(const char *path, const void *bytes, size_t
   if (status) return status;
   status = willis_writer_put(writer, bytes, size, err);
   if (status) {
-    willis_writer_abandon(writer);
+    willis_writer_abandon(writer, err);
     return status;
   }
   return willis_writer_commit(writer, err);

@@ -55,8 +55,9 @@ WILLIS_CHECKED enum willis_status willis_writer_put(struct willis_writer *writer
  * and only its folder could not be synced. */
 WILLIS_CHECKED enum willis_status willis_writer_commit(struct willis_writer *writer,
                                                        struct willis_error *err);
-/* Throws the temporary away and frees the writer. Null is fine. */
-void willis_writer_abandon(struct willis_writer *writer);
+/* Throws the temporary away and frees the writer; null is fine. When the temporary stays, that is
+ * added to what `err` says already. */
+void willis_writer_abandon(struct willis_writer *writer, struct willis_error *err);
 
 /* Open, put, commit. */
 WILLIS_CHECKED enum willis_status willis_file_write(const char *path, const void *bytes,

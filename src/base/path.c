@@ -6,6 +6,8 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -51,6 +53,17 @@ enum willis_status willis_path_refuse_existing(const char *path, struct willis_e
   enum willis_status status = path ? willis_path_look(path, &kind, err) : WILLIS_OK;
   if (status || kind == WILLIS_PATH_NONE) return status;
   return willis_fail_existing(path, err);
+}
+
+enum willis_status willis_path_check_folder(const char *path, struct willis_error *err) {
+  char folder[PATH_MAX] = ".";
+  const char *slash = strrchr(path, '/');
+  if (slash) snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+  int failed;
+  do failed = willis_io()->may_write(folder);
+  while (failed && errno == EINTR);
+  if (!failed) return WILLIS_OK;
+  return willis_fail(err, WILLIS_IO, "cannot write in folder %.300s: %s", folder, strerror(errno));
 }
 
 enum willis_status willis_path_remove(const char *path, struct willis_error *err) {

@@ -23,6 +23,9 @@ enum willis_status willis_fail_existing(const char *path, struct willis_error *e
 /* EXISTS when something is there. Null is fine. */
 WILLIS_CHECKED enum willis_status willis_path_refuse_existing(const char *path,
                                                               struct willis_error *err);
+/* IO when files cannot be made where `path` is to be. */
+WILLIS_CHECKED enum willis_status willis_path_check_folder(const char *path,
+                                                           struct willis_error *err);
 /* Removes a file; that there is none is no failure. IO. */
 WILLIS_CHECKED enum willis_status willis_path_remove(const char *path, struct willis_error *err);
 /* Makes a folder unless it is there. IO. */

@@ -54,6 +54,8 @@ static int run(const struct call *call) {
     json_object_set_new(file, "file", json_string(call->argument[i]));
     if (describe_file(call, call->argument[i], file, &err))
       code = print_error(call->argument[i], &err);
+    else if (json_check_memory())
+      code = 1;
     else if (call->json)
       json_array_append(files, file);
     else
@@ -69,7 +71,8 @@ static int run(const struct call *call) {
     json_decref(files);
     files = only;
   }
-  int printed = files ? print_json(call, files) : 0;
+  if (code && !files) return code;
+  int printed = print_json(call, files);
   return code ? code : printed;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/options.h"
 
 #include "cli/progress_bar.h"
+#include "cli/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,8 +13,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { MOST_ROWS = 48 };
 
@@ -343,21 +342,7 @@ static int check_arguments(const struct command *command, int count) {
 
 int check_output(const struct call *call, const char *path) {
   struct willis_error err;
-  struct stat st;
-  if (!strcmp(path, "-")) return 0;
-  /* An existing folder is left to the commands that fill folders. */
-  if (!stat(path, &st)) {
-    if (S_ISDIR(st.st_mode) || call->force) return 0;
-    snprintf(err.message, sizeof err.message, "exists already; --force replaces it");
-    return print_error(path, &err);
-  }
-  const char *slash = strrchr(path, '/');
-  char folder[PATH_MAX] = ".";
-  if (slash) snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
-  if (!access(folder, W_OK | X_OK)) return 0;
-  snprintf(err.message, sizeof err.message, "cannot write in folder %.300s: %s", folder,
-           strerror(errno));
-  return print_error(path, &err);
+  return willis_output_check(path, call->force, &err) ? print_error(path, &err) : 0;
 }
 
 static bool is_output(const struct parser *p, int i) {
@@ -408,6 +393,7 @@ int run_command(const struct command *command, int argc, char **argv) {
   };
   code = check_outputs(&p, &call);
   if (code) return code;
+  json_watch_memory();
   willis_threads_set((int)p.common[COMMON_THREADS].integer);
   code = command->run(&call);
   progress_bar_clear();

@@ -111,7 +111,7 @@ enum willis_status willis_mesh_write(const char *path, const struct willis_mesh 
   if (status) return status;
   status = format->print(writer, mesh, err);
   if (status) {
-    willis_writer_abandon(writer);
+    willis_writer_abandon(writer, err);
     return status;
   }
   return willis_writer_commit(writer, err);

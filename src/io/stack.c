@@ -211,8 +211,8 @@ enum willis_status willis_projections_write(const char *path,
     status = willis_writer_commit(text, err);
     text = NULL;
   }
-  willis_writer_abandon(image);
-  willis_writer_abandon(text);
+  willis_writer_abandon(image, err);
+  willis_writer_abandon(text, err);
   willis_release(json);
   return status;
 }

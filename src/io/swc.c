@@ -243,7 +243,7 @@ enum willis_status willis_tree_write(const char *path, const struct willis_tree 
   willis_locale_leave(before);
   status = willis_out_flush(&out);
   if (status) {
-    willis_writer_abandon(writer);
+    willis_writer_abandon(writer, err);
     return status;
   }
   return willis_writer_commit(writer, err);

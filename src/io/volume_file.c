@@ -125,7 +125,7 @@ enum willis_status willis_volume_writer_commit(struct willis_volume_writer *w,
 
 void willis_volume_writer_abandon(struct willis_volume_writer *w) {
   if (!w) return;
-  willis_writer_abandon(w->file);
+  willis_writer_abandon(w->file, NULL);
   willis_release(w);
 }
 

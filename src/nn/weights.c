@@ -197,8 +197,13 @@ int64_t willis_weights_integer(const struct willis_weights_entry *entry, ptrdiff
 
 static json_t *entry_object(const struct willis_weights_item *item, size_t begin, size_t end) {
   json_t *shape = json_array();
+  bool good = shape != NULL;
   for (int d = 0; d < item->rank; d++)
-    json_array_append_new(shape, json_integer((json_int_t)item->shape[d]));
+    good = good && !json_array_append_new(shape, json_integer((json_int_t)item->shape[d]));
+  if (!good) {
+    json_decref(shape);
+    return NULL;
+  }
   return json_pack("{s:s, s:o, s:[I,I]}", "dtype", types[item->type].name, "shape", shape,
                    "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
@@ -208,7 +213,9 @@ static char *header_text(const json_t *metadata, const struct willis_weights_ite
                          ptrdiff_t item_count, size_t *length) {
   char *text = NULL, *padded = NULL;
   json_t *header = json_object();
-  bool good = header && !json_object_set_new(header, "__metadata__", json_deep_copy(metadata));
+  /* Not a copy: json_deep_copy() leaves out what it finds no memory for. */
+  json_t *shared = (json_t *)(uintptr_t)metadata;
+  bool good = header && !json_object_set(header, "__metadata__", shared);
   size_t at = 0;
   for (ptrdiff_t i = 0; i < item_count; i++) {
     size_t end = at + (size_t)item[i].count * types[item[i].type].bytes;
@@ -276,7 +283,7 @@ enum willis_status willis_weights_write(const char *path, const json_t *metadata
   status = willis_writer_commit(writer, err);
   writer = NULL;
 out:
-  willis_writer_abandon(writer);
+  willis_writer_abandon(writer, err);
   willis_release(text);
   return status;
 }

@@ -60,7 +60,7 @@ enum willis_status willis_sections_write(const char *path, const struct willis_s
   for (size_t i = 0; i < n && !status; i++)
     status = willis_writer_put(writer, sections->section[i].bytes, sections->section[i].size, err);
   if (status) {
-    willis_writer_abandon(writer);
+    willis_writer_abandon(writer, err);
     return status;
   }
   return willis_writer_commit(writer, err);

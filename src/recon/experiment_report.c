@@ -60,7 +60,7 @@ static enum willis_status begin(const struct willis_experiment *e, const char *n
 static enum willis_status end(struct willis_out *out, struct willis_error *err) {
   enum willis_status status = willis_out_flush(out);
   if (!status) return willis_writer_commit(out->writer, err);
-  willis_writer_abandon(out->writer);
+  willis_writer_abandon(out->writer, out->err);
   return status;
 }
 

@@ -90,7 +90,9 @@ static enum willis_status save(struct willis_run *run, struct willis_error *err)
 void willis_run_save(struct willis_run *run) {
   struct willis_error err = {0};
   /* Once more: a share that was away for a moment, a block that was remapped. */
-  if (!save(run, &err) || !save(run, &err)) return;
+  if (!save(run, &err)) return;
+  willis_warn(run->warnings, "saving failed and is tried again: %s", err.message);
+  if (!save(run, &err)) return;
   run->save_failed = true;
   willis_warn(run->warnings, "training goes on, but saving failed: %s", err.message);
 }

@@ -79,8 +79,8 @@ static void test_nothing_is_seen_before_commit(void **state) {
   assert_int_equal(willis_writer_open(path, true, false, &writer, NULL), WILLIS_OK);
   assert_int_equal(willis_writer_put(writer, new_text, NEW, NULL), WILLIS_OK);
   assert_true(holds(path, old_text, OLD));
-  willis_writer_abandon(writer);
-  willis_writer_abandon(NULL);
+  willis_writer_abandon(writer, NULL);
+  willis_writer_abandon(NULL, NULL);
   assert_true(holds(path, old_text, OLD));
   assert_int_equal(scratch_count(), 1);
 }
@@ -236,7 +236,7 @@ static void test_every_write_may_be_the_one_that_fails(void **state) {
     assert_int_equal(willis_writer_put(writer, new_text, (size_t)(3 * k), NULL), WILLIS_OK);
     fault = FAULT_WRITE;
     assert_int_equal(willis_writer_put(writer, new_text + 3 * k, 3, NULL), WILLIS_IO);
-    willis_writer_abandon(writer);
+    willis_writer_abandon(writer, NULL);
     willis_io_set(NULL);
     assert_int_equal(open_files, 0);
     assert_true(holds(path, old_text, OLD));
