@@ -78,39 +78,91 @@ void willis_conv3d_backward_data(const struct willis_conv3d_shape *shape, const 
   correlate(&c, d_y, d_x);
 }
 
-/* d_weight[o][first … first+count)[·] for one output channel; the channels of x are contiguous. */
-static void weight_gradient_piece(const struct willis_conv3d_shape *s, const float *x,
-                                  const float *d_y, int o, int first, int count, float *d_weight) {
+/* What is summed for one output channel and some of the inputs, whose channels are contiguous. */
+struct piece {
+  const struct willis_conv3d_shape *shape;
+  struct willis_planes x, d_y;
+  int output, first, count;
+  double sum[WILLIS_CONV3D_TAPS][PIECE];
+};
+
+static void add_piece(struct piece *w, ptrdiff_t begin, ptrdiff_t end) {
+  const struct willis_conv3d_shape *s = w->shape;
   const struct willis_extent e = s->extent;
-  double sum[WILLIS_CONV3D_TAPS][PIECE] = {{0}};
-  for (ptrdiff_t vz = 0; vz < e.depth; vz++)
+  for (ptrdiff_t vz = begin; vz < end; vz++)
     for (ptrdiff_t vy = 0; vy < e.height; vy++)
       for (ptrdiff_t vx = 0; vx < e.width; vx++) {
-        double g = d_y[((vz * e.height + vy) * e.width + vx) * s->outputs + o];
+        const ptrdiff_t voxel = ((vz - w->d_y.begin) * e.height + vy) * e.width + vx;
+        double g = w->d_y.data[voxel * s->outputs + w->output];
         for (int tap = 0; tap < WILLIS_CONV3D_TAPS; tap++) {
-          ptrdiff_t z = vz + tap / 9 - 1, y = vy + tap / 3 % 3 - 1, xx = vx + tap % 3 - 1;
-          if (z < 0 || z >= e.depth || y < 0 || y >= e.height || xx < 0 || xx >= e.width) continue;
-          const float *at = x + ((z * e.height + y) * e.width + xx) * s->inputs + first;
-          for (int i = 0; i < count; i++) sum[tap][i] += g * (double)at[i];
+          ptrdiff_t z = vz + tap / 9 - 1, y = vy + tap / 3 % 3 - 1, x = vx + tap % 3 - 1;
+          if (z < 0 || z >= e.depth || y < 0 || y >= e.height || x < 0 || x >= e.width) continue;
+          const ptrdiff_t from = ((z - w->x.begin) * e.height + y) * e.width + x;
+          const float *at = w->x.data + from * s->inputs + w->first;
+          for (int i = 0; i < w->count; i++) w->sum[tap][i] += g * (double)at[i];
         }
       }
-  for (int i = 0; i < count; i++)
-    for (int tap = 0; tap < WILLIS_CONV3D_TAPS; tap++)
-      d_weight[((ptrdiff_t)o * s->inputs + first + i) * WILLIS_CONV3D_TAPS + tap] =
-          (float)sum[tap][i];
+}
+
+static double add_bias(const struct willis_conv3d_shape *s, struct willis_planes d_y,
+                       ptrdiff_t begin, ptrdiff_t end, int output, double sum) {
+  const ptrdiff_t plane = s->extent.height * s->extent.width;
+  for (ptrdiff_t p = (begin - d_y.begin) * plane; p < (end - d_y.begin) * plane; p++)
+    sum += d_y.data[p * s->outputs + output];
+  return sum;
+}
+
+/* Into sums of [outputs][inputs][taps] and [outputs], or, where those are null, to the end. */
+static void weight_gradient(const struct willis_conv3d_shape *shape, struct willis_planes x,
+                            struct willis_planes d_y, ptrdiff_t begin, ptrdiff_t end, double *sum,
+                            float *d_weight, float *d_bias) {
+  const ptrdiff_t weights = (ptrdiff_t)shape->outputs * shape->inputs * WILLIS_CONV3D_TAPS;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int o = 0; o < shape->outputs; o++) {
+    for (int first = 0; first < shape->inputs; first += PIECE) {
+      int left = shape->inputs - first, count = left < PIECE ? left : PIECE;
+      struct piece w = {
+          .shape = shape, .x = x, .d_y = d_y, .output = o, .first = first, .count = count};
+      const ptrdiff_t at = ((ptrdiff_t)o * shape->inputs + first) * WILLIS_CONV3D_TAPS;
+      for (int i = 0; sum && i < count; i++)
+        for (int tap = 0; tap < WILLIS_CONV3D_TAPS; tap++)
+          w.sum[tap][i] = sum[at + i * WILLIS_CONV3D_TAPS + tap];
+      add_piece(&w, begin, end);
+      for (int i = 0; i < count; i++)
+        for (int tap = 0; tap < WILLIS_CONV3D_TAPS; tap++)
+          if (sum)
+            sum[at + i * WILLIS_CONV3D_TAPS + tap] = w.sum[tap][i];
+          else
+            d_weight[at + i * WILLIS_CONV3D_TAPS + tap] = (float)w.sum[tap][i];
+    }
+    double bias = add_bias(shape, d_y, begin, end, o, sum ? sum[weights + o] : 0);
+    if (sum)
+      sum[weights + o] = bias;
+    else
+      d_bias[o] = (float)bias;
+  }
 }
 
 void willis_conv3d_backward_weight(const struct willis_conv3d_shape *shape, const float *x,
                                    const float *d_y, float *d_weight, float *d_bias) {
-  ptrdiff_t voxels = willis_extent_count(shape->extent);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int o = 0; o < shape->outputs; o++) {
-    for (int first = 0; first < shape->inputs; first += PIECE) {
-      int count = shape->inputs - first < PIECE ? shape->inputs - first : PIECE;
-      weight_gradient_piece(shape, x, d_y, o, first, count, d_weight);
-    }
-    double sum = 0;
-    for (ptrdiff_t p = 0; p < voxels; p++) sum += d_y[p * shape->outputs + o];
-    d_bias[o] = (float)sum;
-  }
+  const ptrdiff_t depth = shape->extent.depth;
+  weight_gradient(shape, (struct willis_planes){x, 0, depth}, (struct willis_planes){d_y, 0, depth},
+                  0, depth, NULL, d_weight, d_bias);
+}
+
+ptrdiff_t willis_conv3d_sum_count(const struct willis_conv3d_shape *shape) {
+  return (ptrdiff_t)shape->outputs * (shape->inputs * WILLIS_CONV3D_TAPS + 1);
+}
+
+void willis_conv3d_backward_weight_add(const struct willis_conv3d_shape *shape,
+                                       struct willis_planes x, struct willis_planes d_y,
+                                       ptrdiff_t begin, ptrdiff_t end, double *sum) {
+  weight_gradient(shape, x, d_y, begin, end, sum, NULL, NULL);
+}
+
+void willis_conv3d_backward_weight_finish(const struct willis_conv3d_shape *shape,
+                                          const double *sum, float *d_weight, float *d_bias) {
+  const ptrdiff_t weights = (ptrdiff_t)shape->outputs * shape->inputs * WILLIS_CONV3D_TAPS;
+  for (ptrdiff_t i = 0; i < weights; i++) d_weight[i] = (float)sum[i];
+  for (int o = 0; o < shape->outputs; o++) d_bias[o] = (float)sum[weights + o];
 }

@@ -27,6 +27,16 @@ void willis_conv3d_backward_data(const struct willis_conv3d_shape *shape, const 
 void willis_conv3d_backward_weight(const struct willis_conv3d_shape *shape, const float *x,
                                    const float *d_y, float *d_weight, float *d_bias);
 
+/* The same for planes that come in slabs, in order; the same bits. Adds the share of planes
+ * [begin, end) of d_y to sum, willis_conv3d_sum_count() doubles that are zero at first; x holds one
+ * plane more on either side, as far as the volume has them. */
+ptrdiff_t willis_conv3d_sum_count(const struct willis_conv3d_shape *shape);
+void willis_conv3d_backward_weight_add(const struct willis_conv3d_shape *shape,
+                                       struct willis_planes x, struct willis_planes d_y,
+                                       ptrdiff_t begin, ptrdiff_t end, double *sum);
+void willis_conv3d_backward_weight_finish(const struct willis_conv3d_shape *shape,
+                                          const double *sum, float *d_weight, float *d_bias);
+
 /* Variants in other files (conv3d_avx2.h) take the same arguments and `void *scratch` of
  * willis_conv3d_…_scratch_bytes(shape) bytes, aligned to a cache line, contents free. */
 

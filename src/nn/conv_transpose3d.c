@@ -45,26 +45,69 @@ void willis_conv_transpose3d_backward_data(const struct willis_conv_transpose3d_
     }
 }
 
+/* Adds to sum[tap][i] for inputs first … first + count of one output, and to its bias when these
+ * are the first inputs. */
+static void add_piece(const struct willis_conv_transpose3d_shape *shape, const float *x,
+                      const float *d_y, int output, int first, int count, double sum[TAPS][PIECE],
+                      double *bias) {
+  ptrdiff_t voxels = willis_extent_count(shape->extent);
+  for (ptrdiff_t p = 0; p < voxels; p++)
+    for (int k = 0; k < TAPS; k++) {
+      double g = d_y[block_voxel(shape->extent, p, k) * shape->outputs + output];
+      if (first == 0) *bias += g;
+      for (int i = 0; i < count; i++) sum[k][i] += g * (double)x[p * shape->inputs + first + i];
+    }
+}
+
+/* Into sums of [inputs][outputs][taps] and [outputs], or, where those are null, to the end. */
+static void weight_gradient(const struct willis_conv_transpose3d_shape *shape, const float *x,
+                            const float *d_y, double *total, float *d_weight, float *d_bias) {
+  const ptrdiff_t weights = (ptrdiff_t)shape->inputs * shape->outputs * TAPS;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int o = 0; o < shape->outputs; o++) {
+    double bias = total ? total[weights + o] : 0;
+    for (int first = 0; first < shape->inputs; first += PIECE) {
+      int left = shape->inputs - first, count = left < PIECE ? left : PIECE;
+      double sum[TAPS][PIECE] = {{0}};
+      for (int i = 0; total && i < count; i++)
+        for (int k = 0; k < TAPS; k++)
+          sum[k][i] = total[((ptrdiff_t)(first + i) * shape->outputs + o) * TAPS + k];
+      add_piece(shape, x, d_y, o, first, count, sum, &bias);
+      for (int i = 0; i < count; i++)
+        for (int k = 0; k < TAPS; k++) {
+          const ptrdiff_t at = ((ptrdiff_t)(first + i) * shape->outputs + o) * TAPS + k;
+          if (total)
+            total[at] = sum[k][i];
+          else
+            d_weight[at] = (float)sum[k][i];
+        }
+    }
+    if (total)
+      total[weights + o] = bias;
+    else
+      d_bias[o] = (float)bias;
+  }
+}
+
 void willis_conv_transpose3d_backward_weight(const struct willis_conv_transpose3d_shape *shape,
                                              const float *x, const float *d_y, float *d_weight,
                                              float *d_bias) {
-  ptrdiff_t voxels = willis_extent_count(shape->extent);
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int o = 0; o < shape->outputs; o++) {
-    double bias = 0;
-    for (int first = 0; first < shape->inputs; first += PIECE) {
-      int count = shape->inputs - first < PIECE ? shape->inputs - first : PIECE;
-      double sum[TAPS][PIECE] = {{0}};
-      for (ptrdiff_t p = 0; p < voxels; p++)
-        for (int k = 0; k < TAPS; k++) {
-          double g = d_y[block_voxel(shape->extent, p, k) * shape->outputs + o];
-          if (first == 0) bias += g;
-          for (int i = 0; i < count; i++) sum[k][i] += g * (double)x[p * shape->inputs + first + i];
-        }
-      for (int i = 0; i < count; i++)
-        for (int k = 0; k < TAPS; k++)
-          d_weight[((ptrdiff_t)(first + i) * shape->outputs + o) * TAPS + k] = (float)sum[k][i];
-    }
-    d_bias[o] = (float)bias;
-  }
+  weight_gradient(shape, x, d_y, NULL, d_weight, d_bias);
+}
+
+ptrdiff_t willis_conv_transpose3d_sum_count(const struct willis_conv_transpose3d_shape *shape) {
+  return (ptrdiff_t)shape->outputs * (shape->inputs * TAPS + 1);
+}
+
+void willis_conv_transpose3d_backward_weight_add(const struct willis_conv_transpose3d_shape *shape,
+                                                 const float *x, const float *d_y, double *sum) {
+  weight_gradient(shape, x, d_y, sum, NULL, NULL);
+}
+
+void willis_conv_transpose3d_backward_weight_finish(
+    const struct willis_conv_transpose3d_shape *shape, const double *sum, float *d_weight,
+    float *d_bias) {
+  const ptrdiff_t weights = (ptrdiff_t)shape->inputs * shape->outputs * TAPS;
+  for (ptrdiff_t i = 0; i < weights; i++) d_weight[i] = (float)sum[i];
+  for (int o = 0; o < shape->outputs; o++) d_bias[o] = (float)sum[weights + o];
 }

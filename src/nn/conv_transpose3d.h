@@ -27,5 +27,13 @@ void willis_conv_transpose3d_backward_data(const struct willis_conv_transpose3d_
 void willis_conv_transpose3d_backward_weight(const struct willis_conv_transpose3d_shape *shape,
                                              const float *x, const float *d_y, float *d_weight,
                                              float *d_bias);
+/* The same for planes that come in slabs, in order; the same bits. shape->extent is that of the
+ * slab; sum: willis_conv_transpose3d_sum_count() doubles that are zero at first. */
+ptrdiff_t willis_conv_transpose3d_sum_count(const struct willis_conv_transpose3d_shape *shape);
+void willis_conv_transpose3d_backward_weight_add(const struct willis_conv_transpose3d_shape *shape,
+                                                 const float *x, const float *d_y, double *sum);
+void willis_conv_transpose3d_backward_weight_finish(
+    const struct willis_conv_transpose3d_shape *shape, const double *sum, float *d_weight,
+    float *d_bias);
 
 #endif

@@ -95,9 +95,8 @@ static void plan_backward(struct dae_recompute *run, int e, ptrdiff_t step,
   if (e == 1) passes_of(run, 0)->plan_backward(&run->encoder[0], 2 * step, arena);
 }
 
-/* Planes of at least so many tiles; the first block goes row by row. */
-static ptrdiff_t step_of(int e, struct willis_extent in, ptrdiff_t tiles) {
-  if (e == 0) return least(X_STEP, in.depth);
+/* Planes of at least so many tiles, whole layers of them. */
+static ptrdiff_t step_of(struct willis_extent in, ptrdiff_t tiles) {
   ptrdiff_t layer = ((in.height + TILE - 1) / TILE) * ((in.width + TILE - 1) / TILE);
   return least((tiles + layer - 1) / layer, (in.depth + TILE - 1) / TILE) * TILE;
 }
@@ -110,9 +109,11 @@ void willis_dae_plan_recompute(void *plan, struct willis_extent extent, ptrdiff_
   *run = (struct dae_recompute){0};
   for (int e = 0; e < ENCODERS; e++) {
     struct willis_conv3d_shape shape = {extent, layer[e].inputs, layer[e].outputs};
-    willis_encoder_block_plan_passes(&run->encoder[e], &shape, arena);
-    step[e] = step_of(e, extent, tiles);
     extent = willis_extent_half(extent);
+    step[e] = step_of(shape.extent, tiles);
+    /* What goes through the second block takes twice the planes of the first on the way back. */
+    ptrdiff_t planes = e == 0 ? most(step[0], 2 * step_of(extent, tiles)) : step[e];
+    willis_encoder_block_plan_passes(&run->encoder[e], &shape, planes, arena);
     ptrdiff_t count = willis_extent_count(extent) * shape.outputs;
     if (e > 0) run->kept[e] = willis_arena_take(arena, count, sizeof *run->kept[e]);
   }

@@ -61,7 +61,6 @@ struct willis_decoder_variant {
 /* The fast decoder's, during a call (decoder_avx2.h has the names): what passes hand on, and packed
  * weights (gemm_avx2.h) with what the products start from. */
 struct willis_decoder_buffers {
-  const struct willis_decoder_input *input;
   float *u1;               /* [M][8·w1]; null: made again where it is needed */
   float *d1;               /* like u1 */
   double *a1_sum;          /* [w1] */
@@ -95,7 +94,11 @@ struct willis_decoder {
   float *raw[2];        /* the transposed convolution's output */
   float *activation[2]; /* after normalisation and ReLU */
   float *d_activation[2];
-  float *logit, *target;
+  float *logit, *target, *x;
+  double *sum[2], *weight_sum;
+  int stage; /* how far the plain one's slab is */
+  const struct willis_decoder_input *input;
+  const struct willis_decoder_goal *goal;
   struct willis_decoder_buffers buffers;
 };
 

@@ -173,7 +173,7 @@ static void relu(ptrdiff_t count, float *x) {
 
 const float *willis_decoder_x(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                               ptrdiff_t begin, ptrdiff_t end) {
-  const struct willis_decoder_input *input = d->buffers.input;
+  const struct willis_decoder_input *input = d->input;
   if (input->x) return input->x + begin * width(d, 0);
   input->read(input->context, begin, end, tile->x);
   return tile->x;

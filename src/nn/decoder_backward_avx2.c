@@ -72,7 +72,8 @@ static void read_targets(const struct willis_decoder *d, const struct willis_tar
  * d1 ← (scale2·d2)·W2ᵀ. */
 static void last_tile(const struct willis_decoder *d, struct willis_decoder_tile *tile,
                       ptrdiff_t begin, ptrdiff_t end, void *context) {
-  const struct willis_decoder_goal *goal = context;
+  (void)context;
+  const struct willis_decoder_goal *goal = d->goal;
   const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
   const ptrdiff_t points = end - begin, rows = points * TAPS;
@@ -260,15 +261,14 @@ double willis_decoder_gradient_avx2(struct willis_decoder *d,
                                     const struct willis_block_parameters gradient[3]) {
   struct willis_decoder_buffers *b = &d->buffers;
   const ptrdiff_t w1 = width(d, 1), w2 = width(d, 2), columns = TAPS * w2;
-  b->input = input;
+  d->input = input;
+  d->goal = goal;
   willis_decoder_prepare(d, p);
   pack_back(&d->shape[0], p[0].weight, NULL, b->back1);
   pack_back(&d->shape[1], p[1].weight, b->scale2, b->back2);
   pack_back(&d->shape[2], p[2].weight, NULL, b->back3);
-  struct willis_decoder_goal copy = *goal;
   double loss = willis_decoder_run(
-      d,
-      &(struct willis_decoder_pass){last_tile, &copy, w1 * columns + columns + w2 * TAPS + TAPS});
+      d, &(struct willis_decoder_pass){last_tile, NULL, w1 * columns + columns + w2 * TAPS + TAPS});
   const double *sums = b->job_sums;
   struct second_gradient second = {.p = &p[1], .product = sums, .column_sum = sums + w1 * columns};
   last_gradient(d, sums + w1 * columns + columns, &gradient[2]);

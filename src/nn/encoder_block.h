@@ -35,7 +35,7 @@ struct willis_block_passes {
   int forward_passes, backward_passes, reach;
   /* What lives through all passes, and what only through the forward or only through the backward
    * ones, on at most `planes` planes of x. */
-  void (*plan)(struct willis_encoder_block *block, struct willis_arena *arena);
+  void (*plan)(struct willis_encoder_block *block, ptrdiff_t planes, struct willis_arena *arena);
   void (*plan_forward)(struct willis_encoder_block *block, ptrdiff_t planes,
                        struct willis_arena *arena);
   void (*plan_backward)(struct willis_encoder_block *block, ptrdiff_t planes,
@@ -150,7 +150,7 @@ void willis_encoder_block_slab(struct willis_encoder_block *block,
 /* In place of plan and plan_scratch: chooses the variant for training by slabs, whose functions are
  * called through block->variant->passes, and takes what lives through all passes. */
 void willis_encoder_block_plan_passes(struct willis_encoder_block *block,
-                                      const struct willis_conv3d_shape *shape,
+                                      const struct willis_conv3d_shape *shape, ptrdiff_t planes,
                                       struct willis_arena *arena);
 
 /* The variants, for tests. */

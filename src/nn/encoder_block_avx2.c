@@ -246,7 +246,9 @@ static double *chunk_sums(const struct willis_encoder_block *block) {
   return block->sums + (ptrdiff_t)2 * block->shape.outputs;
 }
 
-static void plan_passes(struct willis_encoder_block *block, struct willis_arena *arena) {
+static void plan_passes(struct willis_encoder_block *block, ptrdiff_t planes,
+                        struct willis_arena *arena) {
+  (void)planes;
   const ptrdiff_t outputs = block->shape.outputs;
   block->mean = willis_arena_take(arena, outputs, sizeof *block->mean);
   block->variance = willis_arena_take(arena, outputs, sizeof *block->variance);

@@ -351,7 +351,9 @@ static void backward(struct willis_encoder_block *block, const struct willis_blo
 
 /* ---- training by slabs: forward only the moments, backward the gather ---- */
 
-static void plan_passes(struct willis_encoder_block *block, struct willis_arena *arena) {
+static void plan_passes(struct willis_encoder_block *block, ptrdiff_t planes,
+                        struct willis_arena *arena) {
+  (void)planes;
   const ptrdiff_t outputs = block->shape.outputs;
   block->mean = willis_arena_take(arena, outputs, sizeof *block->mean);
   block->variance = willis_arena_take(arena, outputs, sizeof *block->variance);

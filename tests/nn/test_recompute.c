@@ -144,6 +144,27 @@ static void slabs_have_the_bits_of_the_whole(void **state) {
   willis_network_destroy(n);
 }
 
+static void plain_slabs_have_them_too(void **state) {
+  (void)state;
+  struct willis_network *n = lively_network();
+  static const ptrdiff_t sizes[][3] = {{8, 8, 8}, {8, 16, 24}, {16, 8, 40}};
+  willis_cpu_mask(0);
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    struct volume v = volume_of(sizes[i]);
+    willis_parallel_set_threads(2);
+    struct outcome whole = gradient_of(n, &v, 0);
+    willis_parallel_set_threads(3);
+    struct outcome slabs = gradient_of(n, &v, 1 + (ptrdiff_t)i);
+    same_outcome(&slabs, &whole);
+    willis_release(slabs.gradient);
+    willis_release(whole.gradient);
+    volume_release(&v);
+  }
+  willis_cpu_mask(~0u);
+  willis_parallel_set_threads(0);
+  willis_network_destroy(n);
+}
+
 static void agrees_with_plain_layers(void **state) {
   (void)state;
   struct willis_network *n = lively_network();
@@ -309,6 +330,7 @@ static void every_allocation_may_fail(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slabs_have_the_bits_of_the_whole),
+      cmocka_unit_test(plain_slabs_have_them_too),
       cmocka_unit_test(agrees_with_plain_layers),
       cmocka_unit_test(all_ways_train_alike),
       cmocka_unit_test(errors_of_the_source_change_nothing),
