@@ -39,6 +39,13 @@ enum willis_increments {
   WILLIS_INCREMENTS_DOUBTFUL /* they begin at the base angle itself: absolute, it seems */
 };
 
+/* How an upright picture (row 0 towards the head, columns along u of geometry.h) was laid down:
+ * turned clockwise by quarters of a turn, then mirrored left to right. */
+struct willis_turn {
+  int quarters; /* 0 to 3 */
+  bool mirrored;
+};
+
 /* One item of a mask subtraction sequence (0028,6100), frames 0-based. */
 enum willis_subtraction_kind {
   WILLIS_SUBTRACTION_NONE,
@@ -66,10 +73,14 @@ struct willis_angiogram {
   bool is_dynamic; /* the C-arm moves during the run (PositionerMotion) */
   enum willis_increments increments;
   double base_primary_deg, base_secondary_deg; /* NaN when not said */
-  double magnification;       /* EstimatedRadiographicMagnificationFactor, or NaN */
-  double field_of_view_mm[2]; /* FieldOfViewDimensions of a rectangle, or NaN */
-  struct willis_pose *pose;   /* frame_count of them */
-  struct willis_shutter shutter;
+  double magnification;           /* EstimatedRadiographicMagnificationFactor, or NaN */
+  double field_of_view_mm[2];     /* FieldOfViewDimensions of a rectangle, or NaN */
+  struct willis_pose *pose;       /* frame_count of them */
+  char patient_orientation[32];   /* (0020,0020) of the first frame; empty when not said */
+  double field_rotation_deg;      /* (0018,7032) of the first frame, clockwise; NaN when not said */
+  bool field_flipped;             /* (0018,7034) */
+  struct willis_shutter *shutter; /* one, or frame_count of them when frames have their own */
+  bool has_frame_shutters;
   ptrdiff_t subtraction_count;
   struct willis_subtraction *subtraction;
   uint64_t patient, study; /* only to be compared, 0 when not said */
@@ -89,6 +100,10 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_angiogram_read(const struct willis_angiogram *angiogram, ptrdiff_t frame, float *pixels,
                       struct willis_error *err);
 
+/* The shutter of a frame (0-based). */
+WILLIS_API const struct willis_shutter *
+willis_angiogram_shutter(const struct willis_angiogram *angiogram, ptrdiff_t frame);
+
 /* What the user says instead of the file; NaN (of an angle), 0 (of a length) where the file is to
  * be believed. */
 struct willis_pose_override {
@@ -107,11 +122,27 @@ willis_angiogram_view(const struct willis_angiogram *angiogram, ptrdiff_t frame,
                       const struct willis_pose_override *override, struct willis_view *view,
                       struct willis_error *err);
 
+enum willis_orientation {
+  WILLIS_ORIENTATION_HEADER, /* what the file says; refused when it contradicts itself */
+  WILLIS_ORIENTATION_PATIENT,
+  WILLIS_ORIENTATION_FIELD_OF_VIEW,
+  WILLIS_ORIENTATION_STORED /* upright, whatever the file says */
+};
+/* How the pictures of a run were laid down: from Patient Orientation and the angles of `view`, that
+ * of the first frame (null: not known, and Patient Orientation is passed over), and from Field of
+ * View Rotation and Flip. GEOMETRY, with the option of `willis prepare` that settles it, for what
+ * is no direction, does not fit the angles, or contradicts itself. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_angiogram_turn(const struct willis_angiogram *angiogram, enum willis_orientation believe,
+                      const struct willis_view *view, struct willis_turn *turn,
+                      struct willis_error *err);
+
 /* Views out of a file, for images of `columns` × `rows` that are kept elsewhere. A mirrored view is
  * that of its image with the columns reversed: seen from the source instead of from the detector.
  */
 struct willis_view_list {
   ptrdiff_t count;
+  bool upright; /* of upright images, as in a projection stack; else of images as they are stored */
   struct willis_view *view;
   bool *mirrored;
 };

@@ -19,11 +19,17 @@ enum willis_subtract_choice {
   WILLIS_SUBTRACT_MASK /* from the mean of the frames mask_first … mask_last */
 };
 
-/* Frames are counted from 1, as in DICOM. A window of several frames is their darkest: the largest
- * attenuation over time. */
+enum willis_combine {
+  WILLIS_COMBINE_DARKEST, /* the largest attenuation over time: contrast that moves on */
+  WILLIS_COMBINE_MEAN     /* less noise */
+};
+
+/* Frames are counted from 1, as in DICOM. */
 struct willis_prepare_options {
   enum willis_frame_choice choice;
   ptrdiff_t frame, window;
+  enum willis_combine combine;         /* what becomes of a window of several frames */
+  enum willis_orientation orientation; /* which way up pictures are, by whose word */
   enum willis_subtract_choice subtract;
   ptrdiff_t mask_first, mask_last;
   ptrdiff_t bin; /* pixels of bin × bin become one, their mean */
@@ -40,12 +46,14 @@ struct willis_prepared_view {
   ptrdiff_t run, first_frame, last_frame; /* run from 0, frames from 1 */
   enum willis_intensity intensity;
   enum willis_subtraction_kind subtraction;
+  struct willis_turn turn; /* what was undone */
 };
 
 /* Reads runs (all of one matrix size) into a stack of attenuations, mode SUM, isocenter at 0, and
  * prepared[view_count], which the caller frees with willis_prepared_release(). Pixels behind a
- * shutter are 0; a frame without a mask has 0 at its brightest pixel. Warns of mixed patients or
- * studies, of views less than 25° apart, and of values that are no line integrals. GEOMETRY names
+ * shutter are 0 and not shown; a frame without a mask has 0 at its brightest pixel. Pictures are
+ * made upright. Warns of mixed patients or studies, of views less than 25° apart, of runs without
+ * contrast that comes or goes, and of values that are no line integrals. GEOMETRY names
  * the option that gives what is missing. MISMATCH, INVALID_ARGUMENT, and what reading gives. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_prepare(const char *const *path, ptrdiff_t path_count,

@@ -115,7 +115,12 @@ enum willis_status describe_angiogram(const struct call *call, const char *path,
   set(out, "values", json_string(scales[a.intensity]));
   set(out, "middle_frame_range", json_numbers(range, 2));
   set(out, "moving", json_boolean(a.is_dynamic));
-  set(out, "shutter", json_boolean(a.shutter.any));
+  set(out, "shutter", json_boolean(willis_angiogram_shutter(&a, a.frame_count / 2)->any));
+  if (a.patient_orientation[0]) set(out, "patient_orientation", json_string(a.patient_orientation));
+  if (!isnan(a.field_rotation_deg) || a.field_flipped)
+    set(out, "field_of_view",
+        json_pack("{s:o, s:b}", "rotation_deg", json_number(a.field_rotation_deg), "flipped",
+                  (int)a.field_flipped));
   if (a.subtraction_count) set(out, "masks", describe_masks(&a));
   set(out, "poses", describe_poses(&a));
   json_t *missing = describe_missing(&a);

@@ -248,12 +248,14 @@ void willis_angiogram_close(struct willis_angiogram *angiogram) {
     willis_release(source->bytes);
     willis_release(source->piece);
     willis_release(source->first);
+    willis_release(source->rescale);
   }
   for (ptrdiff_t i = 0; angiogram->subtraction && i < angiogram->subtraction_count; i++) {
     willis_release(angiogram->subtraction[i].range);
     willis_release(angiogram->subtraction[i].mask);
   }
   willis_release(angiogram->subtraction);
+  willis_release(angiogram->shutter);
   willis_release(angiogram->pose);
   willis_release(source);
   *angiogram = (struct willis_angiogram){0};
@@ -261,27 +263,38 @@ void willis_angiogram_close(struct willis_angiogram *angiogram) {
 
 /* ---- a frame ---- */
 
-static float convert(const struct willis_angiogram_source *source, unsigned value) {
+/* What stored values mean: the frame's slope and intercept. */
+static void scale_of(const struct willis_angiogram_source *source, ptrdiff_t frame,
+                     double scale[2]) {
+  scale[0] = source->rescale ? source->rescale[2 * frame] : source->slope;
+  scale[1] = source->rescale ? source->rescale[2 * frame + 1] : source->intercept;
+}
+
+static float convert(const struct willis_angiogram_source *source, const double scale[2],
+                     unsigned value) {
   const int stored = source->format.stored;
   const long levels = 1l << stored;
   long number = (long)value & (levels - 1);
   if (source->format.is_signed && number >= levels / 2) number -= levels;
   if (source->is_inverted) number = source->format.is_signed ? -1 - number : levels - 1 - number;
-  return (float)(source->slope * (double)number + source->intercept);
+  return (float)(scale[0] * (double)number + scale[1]);
 }
 
-static void unpack(const struct willis_angiogram_source *source, size_t from, ptrdiff_t count,
+static void unpack(const struct willis_angiogram_source *source, ptrdiff_t frame, ptrdiff_t count,
                    float *pixels) {
+  const size_t from = source->piece[frame].at - source->layout.value;
+  double scale[2];
+  scale_of(source, frame, scale);
   const struct willis_dicom_layout *layout = &source->layout;
   const unsigned char *first = source->bytes + layout->value;
   if (source->format.allocated == 16)
     for (ptrdiff_t i = 0; i < count; i++) {
       const unsigned char *at = first + from + 2 * (size_t)i;
-      pixels[i] = convert(source, (unsigned)willis_load(at, 2, layout->big_endian));
+      pixels[i] = convert(source, scale, (unsigned)willis_load(at, 2, layout->big_endian));
     }
   else /* big-endian words of two values have the second one first */
     for (ptrdiff_t i = 0; i < count; i++)
-      pixels[i] = convert(source, first[(from + (size_t)i) ^ (source->is_swapped ? 1 : 0)]);
+      pixels[i] = convert(source, scale, first[(from + (size_t)i) ^ (source->is_swapped ? 1 : 0)]);
 }
 
 static enum willis_status decode(const struct willis_angiogram_source *source, ptrdiff_t frame,
@@ -289,6 +302,8 @@ static enum willis_status decode(const struct willis_angiogram_source *source, p
   const ptrdiff_t count = source->format.columns * source->format.rows;
   const ptrdiff_t begin = source->first[frame], end = source->first[frame + 1];
   size_t size = 0;
+  double scale[2];
+  scale_of(source, frame, scale);
   for (ptrdiff_t p = begin; p < end; p++) size += source->piece[p].length;
   unsigned char *joined = willis_take((ptrdiff_t)size, 1);
   unsigned short *value = willis_take(count, sizeof *value);
@@ -302,7 +317,7 @@ static enum willis_status decode(const struct willis_angiogram_source *source, p
   if (!status)
     status =
         willis_dicom_frame_decode(source->layout.syntax, &source->format, joined, size, value, err);
-  for (ptrdiff_t i = 0; i < count && !status; i++) pixels[i] = convert(source, value[i]);
+  for (ptrdiff_t i = 0; i < count && !status; i++) pixels[i] = convert(source, scale, value[i]);
   willis_release(joined);
   willis_release(value);
   return status;
@@ -316,7 +331,7 @@ enum willis_status willis_angiogram_read(const struct willis_angiogram *angiogra
                        angiogram->frame_count);
   const ptrdiff_t count = angiogram->columns * angiogram->rows;
   if (!source->layout.is_encapsulated) {
-    unpack(source, source->piece[frame].at - source->layout.value, count, pixels);
+    unpack(source, frame, count, pixels);
     return WILLIS_OK;
   }
   enum willis_status status = decode(source, frame, pixels, err);

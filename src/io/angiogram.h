@@ -24,6 +24,7 @@ struct willis_angiogram_source {
   bool is_swapped; /* 8-bit values in words of the other byte order */
   bool is_inverted;
   double slope, intercept;
+  double *rescale; /* [frames][slope, intercept] where frames have their own; else null */
   struct willis_piece *piece;
   ptrdiff_t *first;
 };
@@ -42,6 +43,15 @@ WILLIS_CHECKED enum willis_status willis_angiogram_parse(unsigned char *bytes, s
 WILLIS_CHECKED enum willis_status
 willis_angiogram_find_frames(struct willis_angiogram_source *source, ptrdiff_t frames,
                              struct willis_error *err);
+/* From a place on the upright picture of columns × rows to the stored one, and from the stored one
+ * of columns × rows to the upright one. */
+void willis_turn_place(const struct willis_turn *turn, ptrdiff_t columns, ptrdiff_t rows,
+                       double *column, double *row);
+void willis_turn_undo(const struct willis_turn *turn, ptrdiff_t columns, ptrdiff_t rows,
+                      double *column, double *row);
+/* The shutter of a stored picture of columns × rows becomes that of the upright one. */
+void willis_turn_shutter(const struct willis_turn *turn, ptrdiff_t columns, ptrdiff_t rows,
+                         struct willis_shutter *shutter);
 /* Poses, shutters, subtraction: everything but the pixels. */
 WILLIS_CHECKED enum willis_status
 willis_angiogram_describe(const struct willis_dicom_header *header,

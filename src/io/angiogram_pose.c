@@ -31,10 +31,19 @@ enum tag {
   SHUTTER_CENTRE = 0x00181610,
   SHUTTER_RADIUS = 0x00181612,
   SHUTTER_CORNERS = 0x00181620,
+  FIELD_ROTATION = 0x00187032,
+  FIELD_FLIP = 0x00187034,
   TO_ISOCENTER = 0x00189402,
   POSITIONER = 0x00189405,
   GEOMETRY = 0x00189476,
+  FIELD = 0x00189432,
   FRAME_SHUTTER = 0x00189472,
+  PATIENT_ORIENTATION = 0x00200020,
+  FRAME_ORIENTATION = 0x00209450,
+  RELATIONSHIP = 0x00281040,
+  INTERCEPT = 0x00281052,
+  SLOPE = 0x00281053,
+  FRAME_VALUES = 0x00289145,
   FRAME_PIXELS = 0x00289443,
   SHARED = 0x52009229,
   PER_FRAME = 0x52009230,
@@ -239,6 +248,86 @@ static void read_shutter(const struct willis_dicom_item *item, struct willis_shu
   shutter->any = shutter->is_rectangle || shutter->is_circle || shutter->corner_count > 0;
 }
 
+/* One shutter for all frames, unless frames have their own. */
+static enum willis_status read_shutters(const struct willis_dicom_item *root,
+                                        struct willis_angiogram *a, struct willis_error *err) {
+  for (ptrdiff_t f = 0; f < a->frame_count && !a->has_frame_shutters; f++)
+    a->has_frame_shutters =
+        willis_dicom_child(willis_dicom_child(root, PER_FRAME, f), FRAME_SHUTTER, 0) != NULL;
+  const ptrdiff_t count = a->has_frame_shutters ? a->frame_count : 1;
+  a->shutter = willis_take_zeroed(count, sizeof *a->shutter);
+  if (!a->shutter) return willis_fail_memory(err, "shutters", count, sizeof *a->shutter);
+  for (ptrdiff_t f = 0; f < count; f++) {
+    const struct willis_dicom_item *own =
+        group(root, willis_dicom_child(root, PER_FRAME, f), FRAME_SHUTTER);
+    read_shutter(own ? own : root, &a->shutter[f]);
+  }
+  return WILLIS_OK;
+}
+
+const struct willis_shutter *willis_angiogram_shutter(const struct willis_angiogram *a,
+                                                      ptrdiff_t frame) {
+  return a->has_frame_shutters ? &a->shutter[frame] : a->shutter;
+}
+
+/* ---- orientation and values of frames ---- */
+
+static void read_orientation(const struct willis_dicom_item *root, struct willis_angiogram *a) {
+  const struct willis_dicom_item *first = willis_dicom_child(root, PER_FRAME, 0);
+  const struct willis_dicom_item *own = group(root, first, FRAME_ORIENTATION);
+  const struct willis_dicom_item *field = group(root, first, FIELD);
+  char flip[16];
+  willis_dicom_text(own ? own : root, PATIENT_ORIENTATION, a->patient_orientation,
+                    sizeof a->patient_orientation);
+  if (strcmp(a->patient_orientation, "\\") == 0) a->patient_orientation[0] = 0;
+  a->field_rotation_deg = number(field ? field : root, FIELD_ROTATION);
+  willis_dicom_text(field ? field : root, FIELD_FLIP, flip, sizeof flip);
+  a->field_flipped = flip[0] == 'Y';
+}
+
+/* Slope and intercept of each frame, and what values mean, where functional groups say so. */
+static enum willis_status read_frame_values(const struct willis_dicom_item *root,
+                                            struct willis_angiogram *a, struct willis_error *err) {
+  static const char *const scales[] = {
+      [WILLIS_INTENSITY_LINEAR] = "LIN", [WILLIS_INTENSITY_LOGARITHMIC] = "LOG"};
+  struct willis_angiogram_source *source = a->source;
+  bool any = false;
+  for (ptrdiff_t f = 0; f < a->frame_count; f++) {
+    const struct willis_dicom_item *frame = willis_dicom_child(root, PER_FRAME, f);
+    char text[32];
+    any = any || group(root, frame, FRAME_VALUES);
+    willis_dicom_text(group(root, frame, FRAME_PIXELS), RELATIONSHIP, text, sizeof text);
+    if (!text[0]) continue;
+    enum willis_intensity said = WILLIS_INTENSITY_UNKNOWN;
+    for (int i = WILLIS_INTENSITY_LINEAR; i <= WILLIS_INTENSITY_LOGARITHMIC; i++)
+      if (strcmp(text, scales[i]) == 0) said = (enum willis_intensity)i;
+    if (f > 0 && said != a->intensity)
+      return willis_fail(err, WILLIS_UNSUPPORTED,
+                         "PixelIntensityRelationship (0028,1040) of frame %td is \"%s\", that of "
+                         "frame 1 another",
+                         f + 1, text);
+    a->intensity = said;
+  }
+  if (!any) return WILLIS_OK;
+  source->rescale = willis_take(2 * a->frame_count, sizeof *source->rescale);
+  if (!source->rescale)
+    return willis_fail_memory(err, "scales of frames", 2 * a->frame_count, sizeof(double));
+  for (ptrdiff_t f = 0; f < a->frame_count; f++) {
+    const struct willis_dicom_item *own =
+        group(root, willis_dicom_child(root, PER_FRAME, f), FRAME_VALUES);
+    double *slope = &source->rescale[2 * f], *intercept = slope + 1;
+    *slope = source->slope;
+    *intercept = source->intercept;
+    if (willis_dicom_reals(own, SLOPE, slope, 1) < 0 ||
+        willis_dicom_reals(own, INTERCEPT, intercept, 1) < 0 || *slope == 0)
+      return willis_fail(err, WILLIS_FORMAT,
+                         "RescaleSlope (0028,1053) and RescaleIntercept (0028,1052) of frame %td: "
+                         "expected numbers, the first not 0",
+                         f + 1);
+  }
+  return WILLIS_OK;
+}
+
 /* ---- subtraction ---- */
 
 /* Frame numbers, 1-based in the file; 0-based for the caller to free. */
@@ -363,9 +452,9 @@ enum willis_status willis_angiogram_describe(const struct willis_dicom_header *h
     a->field_of_view_mm[0] = a->field_of_view_mm[1] = NAN;
   enum willis_status status =
       enhanced ? read_enhanced_poses(root, a, err) : read_plain_poses(root, a, warnings, err);
-  const struct willis_dicom_item *shared = willis_dicom_child(root, SHARED, 0);
-  const struct willis_dicom_item *shutter = willis_dicom_child(shared, FRAME_SHUTTER, 0);
-  if (!status) read_shutter(shutter ? shutter : root, &a->shutter);
+  if (!status) read_orientation(root, a);
+  if (!status) status = read_shutters(root, a, err);
+  if (!status && enhanced) status = read_frame_values(root, a, err);
   if (!status) status = read_subtractions(root, a, warnings, err);
   return status;
 }

@@ -153,6 +153,7 @@ static enum willis_status parse_json(const unsigned char *bytes, size_t size,
                                      const struct willis_view_file *of,
                                      struct willis_view_list *list, struct willis_error *err) {
   json_t *root = json_loadb((const char *)bytes, size, 0, NULL);
+  list->upright = true;
   const size_t views = json_array_size(json_object_get(root, "views"));
   json_decref(root);
   enum willis_status status = WILLIS_OK;

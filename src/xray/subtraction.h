@@ -35,10 +35,4 @@ WILLIS_CHECKED enum willis_status willis_subtract(const struct willis_frames *fr
                                                   ptrdiff_t frame, float *attenuation,
                                                   struct willis_error *err);
 
-/* How much of a picture stands out: the mean, over the pixels with shown[i] (null: all), of what
- * lies above their median. A change of exposure, which lifts all pixels, does not count. */
-WILLIS_CHECKED enum willis_status willis_contrast(const float *attenuation, const bool *shown,
-                                                  ptrdiff_t count, double *contrast,
-                                                  struct willis_error *err);
-
 #endif

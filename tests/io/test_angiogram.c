@@ -1,14 +1,8 @@
 /* X-ray angiograms: every transfer syntax (tests/oracle/angiograms.py), attributes made element by
  * element, and what is refused. */
-#include "io/angiogram.h"
-
-#include "base/error.h"
-#include "io_test.h"
+#include "made_angiogram.h"
 
 enum { ROWS = 14, COLUMNS = 20, FRAMES = 3, COUNT = ROWS * COLUMNS };
-
-static const struct willis_pose_override none = {.primary_angle_deg = NAN,
-                                                 .secondary_angle_deg = NAN};
 
 /* ---- every syntax ---- */
 
@@ -122,136 +116,6 @@ static void test_any_bytes(void **state) {
 }
 
 /* ---- attributes ---- */
-
-enum { ROOM = 1 << 14 };
-struct made {
-  unsigned char bytes[ROOM];
-  size_t size;
-};
-
-static void put_number(struct made *made, uint64_t value, size_t width) {
-  for (size_t i = 0; i < width; i++) made->bytes[made->size++] = (unsigned char)(value >> (8 * i));
-}
-static void put(struct made *made, uint32_t tag, const char *vr, const void *value, size_t length) {
-  put_number(made, tag >> 16, 2);
-  put_number(made, tag & 0xFFFF, 2);
-  memcpy(made->bytes + made->size, vr, 2);
-  made->size += 2;
-  bool is_long = !strcmp(vr, "OW") || !strcmp(vr, "SQ");
-  if (is_long) put_number(made, 0, 2);
-  put_number(made, length + length % 2, is_long ? 4 : 2);
-  memcpy(made->bytes + made->size, value, length);
-  made->size += length;
-  if (length % 2) put_number(made, strcmp(vr, "UI") ? ' ' : 0, 1);
-}
-static void put_text(struct made *made, uint32_t tag, const char *vr, const char *text) {
-  put(made, tag, vr, text, strlen(text));
-}
-static void put_shorts(struct made *made, uint32_t tag, const int *value, int count) {
-  unsigned char bytes[64];
-  for (int i = 0; i < count; i++) {
-    bytes[2 * i] = (unsigned char)value[i];
-    bytes[2 * i + 1] = (unsigned char)(value[i] >> 8);
-  }
-  put(made, tag, "US", bytes, 2 * (size_t)count);
-}
-
-/* An attribute of a test: its text takes the place of the usual one; null leaves it out. */
-struct change {
-  uint32_t tag;
-  const char *vr, *text;
-};
-enum { MOST_ROWS = 40 };
-
-/* Four frames of 4 × 3 pixels of 8 bits: value 10·frame + pixel. */
-static struct made make_run_with(const struct change *change, int changes,
-                                 const struct made *more) {
-  static const struct change usual[] = {
-      {0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.12.1"},
-      {0x00100010, "PN", "Secret^Name"},
-      {0x00181110, "DS", "1200"},
-      {0x00181111, "DS", "750"},
-      {0x00181114, "DS", NULL},
-      {0x00181147, "CS", NULL},
-      {0x00181149, "IS", NULL},
-      {0x00181164, "DS", "0.4\\0.3"},
-      {0x00181500, "CS", NULL},
-      {0x00181510, "DS", "30"},
-      {0x00181511, "DS", "-10"},
-      {0x00181520, "DS", NULL},
-      {0x00181521, "DS", NULL},
-      {0x00181600, "CS", NULL},
-      {0x00181602, "IS", NULL},
-      {0x00181604, "IS", NULL},
-      {0x00181606, "IS", NULL},
-      {0x00181608, "IS", NULL},
-      {0x00181610, "IS", NULL},
-      {0x00181612, "IS", NULL},
-      {0x00181620, "IS", NULL},
-      {0x00280002, "US", "1"},
-      {0x00280004, "CS", "MONOCHROME2"},
-      {0x00280008, "IS", "4"},
-      {0x00280010, "US", "3"},
-      {0x00280011, "US", "4"},
-      {0x00280100, "US", "8"},
-      {0x00280101, "US", "8"},
-      {0x00280102, "US", "7"},
-      {0x00280103, "US", "0"},
-      {0x00281040, "CS", NULL},
-      {0x00281052, "DS", NULL},
-      {0x00281053, "DS", NULL},
-  };
-  struct made made = {.size = 128};
-  unsigned char pixels[48];
-  memcpy(made.bytes + 128, "DICM", 4);
-  made.size = 132;
-  put_text(&made, 0x00020010, "UI", "1.2.840.10008.1.2.1");
-  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-    struct change row = usual[i];
-    for (int k = 0; k < changes; k++)
-      if (change[k].tag == row.tag) row.text = change[k].text;
-    if (!row.text) continue;
-    int value = atoi(row.text);
-    if (strcmp(row.vr, "US") == 0)
-      put_shorts(&made, row.tag, &value, 1);
-    else
-      put_text(&made, row.tag, row.vr, row.text);
-  }
-  if (more) {
-    memcpy(made.bytes + made.size, more->bytes, more->size);
-    made.size += more->size;
-  }
-  for (int i = 0; i < 48; i++) pixels[i] = (unsigned char)(10 * (i / 12) + i % 12);
-  put(&made, 0x7FE00010, "OW", pixels, sizeof pixels);
-  return made;
-}
-
-static struct made make_run(const struct change *change, int changes) {
-  return make_run_with(change, changes, NULL);
-}
-
-/* A sequence of one item for each of `inside`. */
-static void put_sequence(struct made *made, uint32_t tag, const struct made *inside, int items) {
-  static struct made all;
-  all.size = 0;
-  for (int i = 0; i < items; i++) {
-    put_number(&all, 0xFFFE, 2);
-    put_number(&all, 0xE000, 2);
-    put_number(&all, inside[i].size, 4);
-    memcpy(all.bytes + all.size, inside[i].bytes, inside[i].size);
-    all.size += inside[i].size;
-  }
-  put(made, tag, "SQ", all.bytes, all.size);
-}
-
-static enum willis_status open_run(const struct made *made, struct willis_angiogram *a,
-                                   const struct willis_warnings *warnings,
-                                   struct willis_error *err) {
-  struct willis_limits limits = willis_limits_defaults();
-  unsigned char *own = willis_take((ptrdiff_t)made->size, 1);
-  memcpy(own, made->bytes, made->size);
-  return willis_angiogram_parse(own, made->size, &limits, a, warnings, err);
-}
 
 /* The status and message of the view of frame `frame` of a run with these changes. */
 static void expect_view(const struct change *change, int changes, ptrdiff_t frame,
@@ -408,34 +272,6 @@ static void test_values(void **state) {
   willis_angiogram_close(&a);
 }
 
-static void test_shutters(void **state) {
-  (void)state;
-  static const struct {
-    struct change change[5];
-    const char *shown; /* rows of four columns */
-  } row[] = {
-      {{{0x00181600, "CS", "RECTANGULAR"},
-        {0x00181602, "IS", "2"},
-        {0x00181604, "IS", "3"},
-        {0x00181606, "IS", "1"},
-        {0x00181608, "IS", "2"}},
-       ".##..##....."},
-      {{{0x00181600, "CS", "CIRCULAR"}, {0x00181610, "IS", "2\\2"}, {0x00181612, "IS", "1"}},
-       ".#..###..#.."},
-      {{{0x00181600, "CS", "POLYGONAL"}, {0x00181620, "IS", "0\\0\\0\\5\\4\\0"}}, "###.##..#..."},
-      {{{0x00181600, "CS", "RECTANGULAR"}, {0x00181602, "IS", "x"}}, "############"},
-  };
-  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-    struct willis_angiogram a;
-    struct made made = make_run(row[i].change, 5);
-    assert_ok(open_run(&made, &a, NULL, &err));
-    for (int p = 0; p < 12; p++)
-      if (willis_shutter_shows(&a.shutter, p % 4, p / 4, 0) != (row[i].shown[p] == '#'))
-        fail_msg("shutter %zu, column %d, row %d", i, p % 4, p / 4);
-    willis_angiogram_close(&a);
-  }
-}
-
 /* ---- sequences ---- */
 
 static void test_masks(void **state) {
@@ -504,6 +340,18 @@ static void test_enhanced(void **state) {
   memset(frame, 0, sizeof frame);
   shared.size = inner.size = more.size = 0;
   for (int f = 0; f < 4; f++) {
+    const char *const slope[] = {"1", "2", "3", "4"}, *const right[] = {"1", "2", "3", "4"};
+    inner.size = 0;
+    put_text(&inner, 0x00181600, "CS", "RECTANGULAR");
+    put_text(&inner, 0x00181602, "IS", "0");
+    put_text(&inner, 0x00181604, "IS", right[f]);
+    put_text(&inner, 0x00181606, "IS", "1");
+    put_text(&inner, 0x00181608, "IS", "3");
+    if (f != 1) put_sequence(&frame[f], 0x00189472, &inner, 1);
+    inner.size = 0;
+    put_text(&inner, 0x00281052, "DS", "-7");
+    put_text(&inner, 0x00281053, "DS", slope[f]);
+    if (f != 2) put_sequence(&frame[f], 0x00289145, &inner, 1);
     inner.size = 0;
     put_text(&inner, 0x00181510, "DS", primary[f]);
     put_text(&inner, 0x00181511, "DS", "5");
@@ -515,7 +363,18 @@ static void test_enhanced(void **state) {
   put_sequence(&shared, 0x00189476, &inner, 1);
   inner.size = 0;
   put_text(&inner, 0x00181164, "DS", "0.4\\0.3");
+  put_text(&inner, 0x00281040, "CS", "LOG");
   put_sequence(&shared, 0x00289443, &inner, 1);
+  inner.size = 0;
+  put_text(&inner, 0x00281053, "DS", "0.5");
+  put_sequence(&shared, 0x00289145, &inner, 1);
+  inner.size = 0;
+  put_text(&inner, 0x00200020, "CS", "L\\F");
+  put_sequence(&shared, 0x00209450, &inner, 1);
+  inner.size = 0;
+  put(&inner, 0x00187032, "FD", far, 8);
+  put_text(&inner, 0x00187034, "CS", "YES");
+  put_sequence(&shared, 0x00189432, &inner, 1);
   put_sequence(&more, 0x52009229, &shared, 1);
   put_sequence(&more, 0x52009230, frame, 4);
   struct willis_angiogram a;
@@ -528,7 +387,17 @@ static void test_enhanced(void **state) {
     assert_true(view.primary_angle_deg == atoi(primary[f]) && view.secondary_angle_deg == 5);
     assert_true(view.source_to_detector_mm == 1000 && view.source_to_isocenter_mm == 700);
     assert_true(view.row_spacing_mm == 0.4 && view.column_spacing_mm == 0.3);
+    /* What frames have of their own, and what all share. */
+    float pixels[12];
+    const float value = (float)(10 * f + 5);
+    assert_ok(willis_angiogram_read(&a, f, pixels, &err));
+    assert_true(pixels[5] == (f == 2 ? 0.5f * value : (float)(f + 1) * value - 7));
+    const struct willis_shutter *shutter = willis_angiogram_shutter(&a, f);
+    assert_true(shutter->any == (f != 1) && (f == 1 || shutter->right == f));
   }
+  assert_true(a.intensity == WILLIS_INTENSITY_LOGARITHMIC && a.has_frame_shutters);
+  assert_string_equal(a.patient_orientation, "L\\F");
+  assert_true(a.field_rotation_deg == 1000 && a.field_flipped);
   willis_angiogram_close(&a);
   more.size = 0;
   put_sequence(&more, 0x52009230, frame, 3);
@@ -543,7 +412,8 @@ int main(void) {
       cmocka_unit_test(test_every_syntax), cmocka_unit_test(test_any_bytes),
       cmocka_unit_test(test_bad_geometry), cmocka_unit_test(test_what_the_user_says),
       cmocka_unit_test(test_increments),   cmocka_unit_test(test_refused_files),
-      cmocka_unit_test(test_values),       cmocka_unit_test(test_shutters),
+      cmocka_unit_test(test_values),
+
       cmocka_unit_test(test_masks),        cmocka_unit_test(test_enhanced),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

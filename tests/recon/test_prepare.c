@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/parallel.h"
+#include "failing_allocator.h"
+
 enum { ROWS = 14, COLUMNS = 20, COUNT = ROWS * COLUMNS };
 
 static const char *const files[] = {"../io/angiograms/explicit.dcm",
@@ -158,6 +161,119 @@ static void views_from_elsewhere(void **state) {
   willis_projections_release(&turned);
 }
 
+/* One picture turned and mirrored in every way (tests/oracle/angiogram_orientation.py) is one view.
+ */
+static void pictures_become_upright(void **state) {
+  (void)state;
+  struct willis_projections upright = {0}, stack;
+  struct willis_prepared_view *done;
+  struct willis_prepare_options o = willis_prepare_defaults();
+  for (int k = 0; k < 16; k++) {
+    char path[64];
+    const char *const one = path;
+    const int quarters = k % 4;
+    const bool mirrored = k & 4;
+    snprintf(path, sizeof path, "../io/angiograms/laid_%s_%d%s.dcm", k & 8 ? "field" : "patient",
+             quarters, mirrored ? "m" : "");
+    o.orientation = WILLIS_ORIENTATION_HEADER;
+    assert_ok(willis_prepare(&one, 1, &o, &stack, &done, NULL, NULL, &err));
+    assert_true(done->turn.quarters == quarters && done->turn.mirrored == mirrored);
+    willis_prepared_release(done);
+    assert_true(stack.columns == 12 && stack.rows == 8);
+    if (k == 0) {
+      upright = stack;
+      assert_true(upright.pixels[0] == 0 && upright.pixels[1 * 12 + 2] > 0);
+      assert_true(upright.view->shutter.left == 2 && upright.view->shutter.right == 9);
+      assert_true(upright.view->shutter.upper == 1 && upright.view->shutter.lower == 7);
+      continue;
+    }
+    const struct willis_view *a = upright.view, *b = stack.view;
+    assert_memory_equal(stack.pixels, upright.pixels, 12 * 8 * sizeof *stack.pixels);
+    assert_true(a->column_spacing_mm == b->column_spacing_mm);
+    assert_true(a->row_spacing_mm == b->row_spacing_mm);
+    assert_true(a->principal_column == b->principal_column);
+    assert_true(a->principal_row == b->principal_row);
+    for (int p = 0; p < 12 * 8; p++)
+      assert_true(willis_shutter_shows(&a->shutter, p % 12, p / 12, 0) ==
+                  willis_shutter_shows(&b->shutter, p % 12, p / 12, 0));
+    willis_projections_release(&stack);
+    o.orientation = WILLIS_ORIENTATION_STORED;
+    assert_ok(willis_prepare(&one, 1, &o, &stack, &done, NULL, NULL, &err));
+    assert_true(done->turn.quarters == 0 && !done->turn.mirrored);
+    assert_true(stack.columns == (quarters % 2 ? 8 : 12));
+    willis_prepared_release(done);
+    willis_projections_release(&stack);
+  }
+  willis_projections_release(&upright);
+}
+
+static void windows_may_be_means(void **state) {
+  (void)state;
+  struct willis_projections stack;
+  struct willis_prepared_view *done;
+  struct willis_prepare_options o = willis_prepare_defaults();
+  o.choice = WILLIS_FRAME_NUMBER;
+  o.frame = 2;
+  o.window = 2;
+  o.combine = WILLIS_COMBINE_MEAN;
+  o.subtract = WILLIS_SUBTRACT_MASK;
+  o.mask_first = o.mask_last = 1;
+  assert_ok(prepare(1, &o, &stack, &done));
+  for (int p = 0; p < COUNT; p++) {
+    const double want = (attenuation(1, p) + attenuation(2, p)) / 2 - attenuation(0, p);
+    assert_true(fabs(stack.pixels[p] - want) < 1e-4);
+  }
+  willis_projections_release(&stack);
+  willis_prepared_release(done);
+}
+
+static void the_same_bytes_for_any_number_of_threads(void **state) {
+  (void)state;
+  struct willis_projections one = {0}, many;
+  struct willis_prepared_view *done;
+  struct willis_prepare_options o = willis_prepare_defaults();
+  o.window = 2;
+  for (int threads = 1; threads <= 8; threads += 3) {
+    willis_parallel_set_threads(threads);
+    assert_ok(prepare(2, &o, &many, &done));
+    willis_prepared_release(done);
+    if (threads == 1) {
+      one = many;
+      continue;
+    }
+    assert_memory_equal(one.pixels, many.pixels, 2 * COUNT * sizeof *one.pixels);
+    willis_projections_release(&many);
+  }
+  willis_parallel_set_threads(0);
+  willis_projections_release(&one);
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  struct willis_projections stack;
+  struct willis_prepared_view *done;
+  struct willis_prepare_options o = willis_prepare_defaults();
+  o.window = 2;
+  o.subtract = WILLIS_SUBTRACT_MASK;
+  o.mask_first = o.mask_last = 1;
+  for (int n = 0;; n++) {
+    struct failing_allocator failing = {.until_failure = n};
+    failing_allocator_use(&failing);
+    const enum willis_status status = prepare(2, &o, &stack, &done);
+    if (!status) willis_projections_release(&stack);
+    if (!status) willis_prepared_release(done);
+    failing_allocator_use(NULL);
+    assert_int_equal(failing.held, 0);
+    if (failing.until_failure >= 0) {
+      assert_int_equal(status, WILLIS_OK);
+      assert_true(n > 30);
+      break;
+    }
+    assert_int_equal(status, WILLIS_OUT_OF_MEMORY);
+    assert_null(done);
+  }
+}
+
 static void refused(void **state) {
   (void)state;
   struct willis_projections stack;
@@ -201,6 +317,10 @@ int main(void) {
       cmocka_unit_test(bins_keep_their_place),
       cmocka_unit_test(windows_and_all),
       cmocka_unit_test(views_from_elsewhere),
+      cmocka_unit_test(pictures_become_upright),
+      cmocka_unit_test(windows_may_be_means),
+      cmocka_unit_test(the_same_bytes_for_any_number_of_threads),
+      cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

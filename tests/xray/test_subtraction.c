@@ -139,26 +139,11 @@ static void no_mask_and_no_light(void **state) {
     assert_true(fabs(got[i] - (attenuation(0, i) - log(3000))) < 2e-5);
 }
 
-static void contrast_ignores_exposure(void **state) {
-  (void)state;
-  float picture[COUNT];
-  bool shown[COUNT];
-  double flat, lifted, more, hidden;
-  for (int i = 0; i < COUNT; i++) picture[i] = (float)(i == 31 ? 10 : i % 2), shown[i] = i != 31;
-  assert_int_equal(willis_contrast(picture, NULL, COUNT, &flat, &err), WILLIS_OK);
-  assert_int_equal(willis_contrast(picture, shown, COUNT, &hidden, &err), WILLIS_OK);
-  for (int i = 0; i < COUNT; i++) picture[i] += 100;
-  assert_int_equal(willis_contrast(picture, NULL, COUNT, &lifted, &err), WILLIS_OK);
-  picture[29] += 5;
-  assert_int_equal(willis_contrast(picture, NULL, COUNT, &more, &err), WILLIS_OK);
-  assert_true(lifted == flat && more > flat && hidden < flat);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(average_of_masks),     cmocka_unit_test(intervals),
       cmocka_unit_test(first_that_applies),   cmocka_unit_test(shift_is_down_and_right),
-      cmocka_unit_test(no_mask_and_no_light), cmocka_unit_test(contrast_ignores_exposure),
+      cmocka_unit_test(no_mask_and_no_light),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
