@@ -181,9 +181,7 @@ static enum willis_status parse(struct willis_angiogram *a, const struct willis_
   struct willis_dicom_header *header = NULL;
   char uid[WILLIS_DICOM_UID];
   enum willis_status status =
-      willis_dicom_locate(source->bytes, source->size, &source->layout, err);
-  if (!status)
-    status = willis_dicom_header_open(source->bytes, source->layout.header_end, &header, err);
+      willis_dicom_header_open(source->bytes, source->size, &source->layout, &header, err);
   if (status) return status;
   const struct willis_dicom_item *root = willis_dicom_header_root(header);
   willis_dicom_text(root, SOP_CLASS, uid, sizeof uid);

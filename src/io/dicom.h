@@ -1,7 +1,7 @@
 /* DICOM slices as a volume. DICOM's patient frame is LPS mm already.
  *
- * Read: files with the "DICM" mark, one monochrome frame each, uncompressed, RLE, JPEG or JPEG-LS
- * (by DCMTK). Slices are put in the order of their positions along the normal of their plane,
+ * Read: files with the "DICM" mark, one monochrome frame each, uncompressed, RLE, JPEG, JPEG-LS or
+ * JPEG 2000. Slices are put in the order of their positions along the normal of their plane,
  * whatever their names; the grid keeps their orientation. Nothing about a patient is read into
  * anything that is shown: messages name files and attributes only. */
 #ifndef WILLIS_IO_DICOM_H

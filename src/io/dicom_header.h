@@ -1,9 +1,8 @@
-/* The attributes of a DICOM file, by DCMTK, which sees the bytes before the pixels and nothing
- * else. */
+/* The attributes of a DICOM file. */
 #ifndef WILLIS_IO_DICOM_HEADER_H
 #define WILLIS_IO_DICOM_HEADER_H
 
-#include <willis/error.h>
+#include "io/dicom_scan.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,9 +13,11 @@ struct willis_dicom_header;
 /* The attributes of the file or of an item of a sequence; belongs to the header. */
 struct willis_dicom_item;
 
-/* For bytes that willis_dicom_locate() has passed, up to its `header_end`. They may go after the
- * call. FORMAT. The caller closes it. */
+/* `bytes` must outlive the header: attributes are read out of them when asked for. *layout (may be
+ * null) is that of willis_dicom_locate(), whose failures these are; OUT_OF_MEMORY. The caller
+ * closes it. */
 WILLIS_CHECKED enum willis_status willis_dicom_header_open(const unsigned char *bytes, size_t size,
+                                                           struct willis_dicom_layout *layout,
                                                            struct willis_dicom_header **header,
                                                            struct willis_error *err);
 void willis_dicom_header_close(struct willis_dicom_header *header); /* null is fine */
@@ -30,7 +31,8 @@ const struct willis_dicom_item *willis_dicom_child(const struct willis_dicom_ite
 /* How many items a sequence has. */
 ptrdiff_t willis_dicom_child_count(const struct willis_dicom_item *item, uint32_t sequence);
 /* The numbers of an attribute, at most `room` of them into `value`. Returns how many it has: 0 when
- * it is missing or empty, −1 when one of them is no finite number. */
+ * it is missing or empty, −1 when one of them is no finite number. Where a file does not say how
+ * they are stored, a table in dicom_header.c does: a tag that is not there is text. */
 ptrdiff_t willis_dicom_reals(const struct willis_dicom_item *item, uint32_t tag, double *value,
                              ptrdiff_t room);
 /* An attribute's text, cut to fit, without spaces around it; empty when there is none. Returns

@@ -5,6 +5,9 @@
 
 #include <willis/io.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
 WILLIS_BEGIN
 
 /* Transfer syntaxes that change how elements are written (PS3.5, annex A). */
@@ -26,11 +29,29 @@ struct willis_dicom_layout {
   bool big_endian;
 };
 
+/* An element as it lies in the file. */
+struct willis_dicom_element {
+  uint32_t tag, length; /* length 0xFFFFFFFF: a delimiter ends it */
+  size_t value;         /* its first byte */
+  char kind[2];         /* of explicit files ("US"); zeros where it is not said */
+};
+/* Told of every element but delimiters; `depth` counts the sequences and items around it. A status
+ * other than OK ends the walk. */
+struct willis_dicom_visitor {
+  enum willis_status (*visit)(const struct willis_dicom_element *element, int depth, void *context);
+  void *context;
+};
+enum { WILLIS_DICOM_DEEPEST = 16, WILLIS_DICOM_MOST_ELEMENTS = 1 << 20 };
+
 /* FORMAT when an element claims more bytes than there are, or sequences are nested deeper than 16;
- * UNSUPPORTED for a deflated file. No recursion. */
+ * UNSUPPORTED for a deflated file and for more than WILLIS_DICOM_MOST_ELEMENTS. No recursion. */
 WILLIS_CHECKED enum willis_status willis_dicom_locate(const unsigned char *bytes, size_t size,
                                                       struct willis_dicom_layout *layout,
                                                       struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_dicom_walk(const unsigned char *bytes, size_t size,
+                                                    const struct willis_dicom_visitor *visitor,
+                                                    struct willis_dicom_layout *layout,
+                                                    struct willis_error *err);
 /* The same for who wants only `end`. */
 WILLIS_CHECKED enum willis_status willis_dicom_scan(const unsigned char *bytes, size_t size,
                                                     size_t *end, struct willis_error *err);
@@ -43,7 +64,7 @@ bool willis_dicom_storage_class(const unsigned char *bytes, size_t size,
 size_t willis_dicom_deflated(const unsigned char *bytes, size_t size);
 /* A deflated file as an ordinary one (explicit, little-endian) for the caller to free. FORMAT for a
  * broken stream, or one that grows beyond the limits or beyond any picture (`expanded_bytes`, and
- * 100 times the file above 64 MiB). */
+ * 100 times what went in, above 8 MiB). */
 WILLIS_CHECKED enum willis_status willis_dicom_inflate(const unsigned char *bytes, size_t size,
                                                        const struct willis_limits *limits,
                                                        unsigned char **plain, size_t *plain_size,

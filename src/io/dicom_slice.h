@@ -1,4 +1,4 @@
-/* One DICOM file as a slice: our own walk over its elements (dicom_scan.h), then DCMTK. */
+/* One DICOM file as a slice. */
 #ifndef WILLIS_IO_DICOM_SLICE_H
 #define WILLIS_IO_DICOM_SLICE_H
 
@@ -17,8 +17,8 @@ struct willis_dicom_slice {
 };
 
 /* Attributes and, unless `pixels` is null, rows × columns values into it (the caller has found the
- * sizes with a call before). The bytes must have passed willis_dicom_scan(). `*is_image` is false,
- * with OK, for a DICOM file without an image (a directory, a report). */
+ * sizes with a call before). `*is_image` is false, with OK, for a DICOM file without an image (a
+ * directory, a report). FORMAT, GEOMETRY, UNSUPPORTED, OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_dicom_slice_read(const unsigned char *bytes, size_t size,
                                                           const struct willis_limits *limits,
                                                           bool *is_image,
