@@ -69,6 +69,8 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_mesh_write(const char *path,
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_tree_read(const char *path, struct willis_tree *tree, const struct willis_warnings *warnings,
                  struct willis_error *err);
+/* By the path's ending: .swc, .vtp (VTK's XML PolyData for ParaView: points with radius_mm, lines
+ * from fork to fork) or .csv (a row a node); "-" is SWC on stdout. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_tree_write(const char *path,
                                                                const struct willis_tree *tree,
                                                                bool overwrite,

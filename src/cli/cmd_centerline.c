@@ -33,13 +33,17 @@ static int report(const struct call *call, const struct willis_tree *tree) {
 }
 
 static int run(const struct call *call) {
-  static const char ending[] = ".swc";
+  static const char *const ending[] = {".swc", ".vtp", ".csv"};
   const size_t length = strlen(call->output);
+  bool known = false;
   struct willis_volume mask = {0};
   struct willis_tree tree = {0};
   struct willis_error err;
-  if (length < sizeof ending || strcmp(call->output + length - 4, ending) != 0)
-    return print_usage_error(call->command, "-o: '%s': expected a .swc", call->output);
+  for (int i = 0; i < 3; i++)
+    known = known || (length > 4 && strcmp(call->output + length - 4, ending[i]) == 0);
+  if (!known)
+    return print_usage_error(call->command, "-o: '%s': expected a .swc, .vtp or .csv",
+                             call->output);
   enum willis_status status = willis_volume_read(call->argument[0], &mask, &call->warnings, &err);
   if (!status) status = willis_centerline(&mask, &tree, &err);
   if (!status) status = willis_tree_write(call->output, &tree, call->force, &err);
@@ -51,12 +55,14 @@ static int run(const struct call *call) {
 
 const struct command cmd_centerline = {
     .name = "centerline",
-    .arguments = "MASK -o LINES.swc",
+    .arguments = "MASK -o LINES.swc|.vtp|.csv",
     .summary = "Centre lines of a mask, with radii",
-    .details = "The mask (values above 0.5) is thinned to lines one voxel wide, keeping its pieces "
-               "and loops; every voxel of them becomes a node with the distance to the surface as "
-               "its radius. A loop is cut at one place, since SWC holds trees. The .swc is in LPS "
-               "mm.",
+    .details =
+        "The mask (values above 0.5) is thinned to lines one voxel wide, keeping its pieces "
+        "and loops; every voxel of them becomes a node with the distance to the surface as "
+        "its radius. A loop is cut at one place, since SWC holds trees.\n\n"
+        "A .swc has a line a node, a .csv the same as a table, and a .vtp opens in ParaView: "
+        "lines from fork to fork, with radius_mm at their points. All are in LPS mm.",
     .least_arguments = 1,
     .most_arguments = 1,
     .needs_output = true,

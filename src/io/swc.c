@@ -1,4 +1,4 @@
-/* SWC in and out. Ids come in any order and with holes, so they are sorted once and looked up. */
+/* SWC. Ids come in any order and with holes, so they are sorted once and looked up. */
 #include "io/swc.h"
 
 #include "base/error.h"
@@ -39,15 +39,19 @@ static enum willis_status reserve(struct swc *swc) {
   return WILLIS_OK;
 }
 
+/* Nothing that is seen by X-rays lies further away: a kilometre. */
+static const double MOST_MM = 1e6;
+
 static enum willis_status check_numbers(const struct willis_tree_node *node, ptrdiff_t line,
                                         struct willis_error *err) {
   for (int axis = 0; axis < 3; axis++)
-    if (!isfinite(node->position_mm[axis]))
-      return willis_fail(err, WILLIS_FORMAT, "line %td: coordinate %c is %g, expected mm", line,
+    if (!(fabs(node->position_mm[axis]) <= MOST_MM))
+      return willis_fail(err, WILLIS_FORMAT,
+                         "line %td: coordinate %c is %g, expected mm from -1e6 to 1e6", line,
                          "xyz"[axis], node -> position_mm[axis]);
-  if (!isfinite(node->radius_mm) || node->radius_mm < 0)
-    return willis_fail(err, WILLIS_FORMAT, "line %td: radius is %g, expected mm from 0", line,
-                       node->radius_mm);
+  if (!(node->radius_mm >= 0 && node->radius_mm <= MOST_MM))
+    return willis_fail(err, WILLIS_FORMAT, "line %td: radius is %g, expected mm from 0 to 1e6",
+                       line, node->radius_mm);
   return WILLIS_OK;
 }
 
@@ -224,27 +228,4 @@ enum willis_status willis_tree_read(const char *path, struct willis_tree *tree,
   status = willis_swc_parse(bytes, size, tree, willis_warnings_name(&named, warnings, path), err);
   willis_release(bytes);
   return status ? willis_fail_in(err, status, path) : WILLIS_OK;
-}
-
-enum willis_status willis_tree_write(const char *path, const struct willis_tree *tree,
-                                     bool overwrite, struct willis_error *err) {
-  struct willis_writer *writer;
-  enum willis_status status = willis_writer_open(path, overwrite, false, &writer, err);
-  if (status) return status;
-  struct willis_out out = {.writer = writer, .err = err};
-  locale_t before = willis_locale_enter();
-  willis_out_print(&out, "# %s\n# id kind x y z radius parent\n", WILLIS_FILE_COMMENT);
-  for (ptrdiff_t i = 0; i < tree->node_count; i++) {
-    const struct willis_tree_node *node = &tree->node[i];
-    willis_out_print(&out, "%td %d %.9g %.9g %.9g %.9g %td\n", i + 1, node->kind,
-                     node->position_mm[0], node->position_mm[1], node->position_mm[2],
-                     node->radius_mm, node->parent < 0 ? -1 : node->parent + 1);
-  }
-  willis_locale_leave(before);
-  status = willis_out_flush(&out);
-  if (status) {
-    willis_writer_abandon(writer, err);
-    return status;
-  }
-  return willis_writer_commit(writer, err);
 }

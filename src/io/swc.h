@@ -1,6 +1,6 @@
 /* SWC: centre lines with radii as text (Cannon et al. 1998), one node a line:
  *   id kind x y z radius parent
- * taken as LPS mm as it stands, for reading and writing. */
+ * taken as LPS mm as it stands. */
 #ifndef WILLIS_IO_SWC_H
 #define WILLIS_IO_SWC_H
 
