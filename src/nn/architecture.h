@@ -21,6 +21,7 @@ struct willis_layer {
   enum willis_layer_kind kind;
   int inputs, outputs;
   bool normalised;
+  struct willis_stencil stencil;
 };
 
 /* Batch statistics of one normalised layer after a forward pass in training. */

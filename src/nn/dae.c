@@ -8,12 +8,12 @@
 enum { ENCODERS = WILLIS_DAE_ENCODERS, LAYERS = ENCODERS + WILLIS_DECODER_BLOCKS };
 
 static const struct willis_layer layers[LAYERS] = {
-    {"enc1", WILLIS_LAYER_CONV3D, 1, 32, true},
-    {"enc2", WILLIS_LAYER_CONV3D, 32, 64, true},
-    {"enc3", WILLIS_LAYER_CONV3D, 64, 128, true},
-    {"dec1", WILLIS_LAYER_CONV_TRANSPOSE3D, 128, 64, true},
-    {"dec2", WILLIS_LAYER_CONV_TRANSPOSE3D, 64, 32, true},
-    {"dec3", WILLIS_LAYER_CONV_TRANSPOSE3D, 32, 1, false},
+    {"enc1", WILLIS_LAYER_CONV3D, 1, 32, true, WILLIS_STENCIL(3, 1, 1)},
+    {"enc2", WILLIS_LAYER_CONV3D, 32, 64, true, WILLIS_STENCIL(3, 1, 1)},
+    {"enc3", WILLIS_LAYER_CONV3D, 64, 128, true, WILLIS_STENCIL(3, 1, 1)},
+    {"dec1", WILLIS_LAYER_CONV_TRANSPOSE3D, 128, 64, true, WILLIS_STENCIL(2, 2, 0)},
+    {"dec2", WILLIS_LAYER_CONV_TRANSPOSE3D, 64, 32, true, WILLIS_STENCIL(2, 2, 0)},
+    {"dec3", WILLIS_LAYER_CONV_TRANSPOSE3D, 32, 1, false, WILLIS_STENCIL(2, 2, 0)},
 };
 
 struct dae_plan {

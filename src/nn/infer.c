@@ -204,6 +204,24 @@ static enum willis_status write_slab(ptrdiff_t begin, ptrdiff_t end, float *logi
   return run->sink->write(begin, end, logit, run->sink->context, err);
 }
 
+/* Architectures that cannot stream: the volume whole, in between a source and a sink of planes. */
+static enum willis_status infer_whole(const struct willis_network *network, const ptrdiff_t size[3],
+                                      const struct willis_plane_source *source,
+                                      enum willis_network_output output,
+                                      const struct willis_plane_sink *sink,
+                                      struct willis_error *err) {
+  const ptrdiff_t voxels = size[0] * size[1] * size[2];
+  float *x = willis_take(voxels, sizeof *x), *y = willis_take(voxels, sizeof *y);
+  enum willis_status status = WILLIS_OK;
+  if (!x || !y) status = willis_fail_memory(err, "a network's volumes", voxels, 2 * sizeof *x);
+  if (!status) status = source->read(0, size[2], x, source->context, err);
+  if (!status) status = willis_network_infer(network, size, x, output, y, err);
+  if (!status) status = sink->write(0, size[2], y, sink->context, err);
+  willis_release(x);
+  willis_release(y);
+  return status;
+}
+
 static size_t slabs_fixed_bytes(const struct willis_architecture *a) {
   return a->slabs_bytes() + (size_t)a->layer_count * sizeof(struct willis_block_parameters);
 }
@@ -240,6 +258,11 @@ enum willis_status willis_inference_slabs_bytes(const struct willis_network *net
                                                 const ptrdiff_t size[3], ptrdiff_t height,
                                                 size_t *bytes, struct willis_error *err) {
   struct slab_inference run;
+  if (!network->architecture->infer_slabs) {
+    enum willis_status whole = willis_inference_bytes(network, size, bytes, err);
+    if (whole == WILLIS_OK) *bytes += (size_t)(size[0] * size[1] * size[2]) * 2 * sizeof(float);
+    return whole;
+  }
   enum willis_status status = slabs_prepare(network, size, height, &run, bytes, err);
   if (status == WILLIS_OK) *bytes += slabs_fixed_bytes(network->architecture);
   slabs_release(&run);
@@ -253,6 +276,7 @@ enum willis_status willis_network_infer_slabs(const struct willis_network *netwo
                                               const struct willis_plane_sink *sink,
                                               struct willis_error *err) {
   const struct willis_architecture *a = network->architecture;
+  if (!a->infer_slabs) return infer_whole(network, size, source, output, sink, err);
   struct slab_inference run;
   size_t bytes = 0;
   enum willis_status status = slabs_prepare(network, size, height, &run, &bytes, err);

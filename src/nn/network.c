@@ -3,15 +3,16 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "nn/conv3d.h"
-#include "nn/conv_transpose3d.h"
 #include "nn/dae.h"
+#include "nn/slice_gan.h"
+#include "nn/unet.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct willis_architecture *const willis_architectures[] = {&willis_dae};
+static const struct willis_architecture *const willis_architectures[] = {
+    &willis_dae, &willis_unet, &willis_slice_generator, &willis_slice_discriminator};
 
 enum { ARCHITECTURES = sizeof willis_architectures / sizeof *willis_architectures };
 
@@ -49,7 +50,7 @@ static void describe_tensor(const struct willis_layer *layer, int i,
     row->rank = 5;
     row->shape[0] = conv ? layer->outputs : layer->inputs;
     row->shape[1] = conv ? layer->inputs : layer->outputs;
-    for (int d = 2; d < 5; d++) row->shape[d] = conv ? 3 : 2;
+    for (int d = 2; d < 5; d++) row->shape[d] = layer->stencil.kernel[d - 2];
   }
   row->learned = layer_tensors[i].learned;
   row->count = 1;
@@ -106,9 +107,8 @@ static void initialise(struct willis_network *n, uint64_t seed) {
   int t = 0;
   for (int l = 0; l < n->architecture->layer_count; l++) {
     const struct willis_layer *layer = &n->architecture->layer[l];
-    double fan_in = layer->kind == WILLIS_LAYER_CONV3D
-                        ? layer->inputs * WILLIS_CONV3D_TAPS
-                        : layer->outputs * WILLIS_CONV_TRANSPOSE3D_TAPS;
+    bool conv = layer->kind == WILLIS_LAYER_CONV3D;
+    double fan_in = (conv ? layer->inputs : layer->outputs) * willis_stencil_taps(&layer->stencil);
     double bound = 1 / sqrt(fan_in);
     for (int i = 0; i < LAYER_TENSORS; i++) {
       if (layer_tensors[i].normalisation && !layer->normalised) continue;
@@ -213,6 +213,11 @@ enum willis_status willis_network_extent(const struct willis_network *network,
   enum { BYTES_PER_VOXEL = 1 << 16 };
   const ptrdiff_t m = network->architecture->multiple;
   ptrdiff_t edge[3], bytes = BYTES_PER_VOXEL;
+  if (network->architecture->layer[0].inputs != 1)
+    return willis_fail(err, WILLIS_UNSUPPORTED,
+                       "network %s reads %d channels: it draws slices from single views and does "
+                       "not take a back-projection",
+                       network->architecture->name, network->architecture->layer[0].inputs);
   for (int a = 0; a < 3; a++) {
     bool fits = size[a] >= 1 && size[a] <= PTRDIFF_MAX - m;
     edge[a] = fits ? (size[a] + m - 1) / m * m : 0;

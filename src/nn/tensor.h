@@ -30,4 +30,25 @@ struct willis_planes {
   ptrdiff_t begin, end;
 };
 
+/* What a convolution looks at, along z, y, x. */
+struct willis_stencil {
+  int kernel[3], stride[3], pad[3];
+};
+/* The same along every edge, and within slices that do not see each other. */
+#define WILLIS_STENCIL(k, s, p)                                                                    \
+  {                                                                                                \
+    {k, k, k}, {s, s, s}, {                                                                        \
+      p, p, p                                                                                      \
+    }                                                                                              \
+  }
+#define WILLIS_SLICE_STENCIL(k, s, p)                                                              \
+  {                                                                                                \
+    {1, k, k}, {1, s, s}, {                                                                        \
+      0, p, p                                                                                      \
+    }                                                                                              \
+  }
+static inline int willis_stencil_taps(const struct willis_stencil *w) {
+  return w->kernel[0] * w->kernel[1] * w->kernel[2];
+}
+
 #endif

@@ -58,6 +58,10 @@ static enum willis_status check_options(const struct willis_network *network,
                        o->learning_rate, o->beta1, o->beta2, o->epsilon);
   if ((unsigned)o->plan >= WILLIS_TRAINING_PLANS)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "there is no training plan %d", (int)o->plan);
+  if (!network->architecture->training[o->plan])
+    return willis_fail(err, WILLIS_UNSUPPORTED, "network %s cannot be trained %s",
+                       network->architecture->name,
+                       o->plan == WILLIS_TRAINING_RECOMPUTE ? "by recomputing" : "alone");
   return WILLIS_OK;
 }
 
