@@ -100,13 +100,15 @@ struct shelf {
 static void put_on_shelf(struct shelf *shelf, const char *name, int folder) {
   size_t n = strlen(name) - (sizeof ending - 1);
   if (shelf->count == MODELS_MOST || n >= NAME_MOST) return;
+  char short_name[NAME_MOST];
+  memcpy(short_name, name, n);
+  short_name[n] = 0;
   int at = shelf->count++;
-  for (; at > 0 && strncmp(shelf->name[at - 1], name, n + 1) > 0; at--) {
+  for (; at > 0 && strcmp(shelf->name[at - 1], short_name) > 0; at--) {
     memcpy(shelf->name[at], shelf->name[at - 1], NAME_MOST);
     shelf->folder[at] = shelf->folder[at - 1];
   }
-  memcpy(shelf->name[at], name, n);
-  shelf->name[at][n] = 0;
+  memcpy(shelf->name[at], short_name, n + 1);
   shelf->folder[at] = folder;
 }
 
