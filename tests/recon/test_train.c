@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "patients.h"
@@ -298,6 +299,119 @@ static void refuses_what_does_not_belong(void **state) {
   assert_non_null(strstr(err.message, "other patients"));
 }
 
+static enum willis_status train_on(struct willis_dataset *data,
+                                   const struct willis_train_options *options, const char *model,
+                                   struct willis_train_result *result) {
+  struct willis_subset training = {data, 0, PATIENTS - HELD_OUT};
+  struct willis_subset validation = {data, PATIENTS - HELD_OUT, PATIENTS};
+  struct willis_train_files files = {.model = model};
+  return willis_train(training, validation, options, &files, NULL, NULL, NULL, result, NULL);
+}
+
+/* What is kept of patients and of a step is nobody's business but the memory's. */
+static void all_plans_give_the_same_model(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  char stored[512], other[512];
+  snprintf(stored, sizeof stored, "%s", scratch_path("stored.safetensors"));
+  assert_int_equal(train_on(dataset, &options, stored, &result), WILLIS_OK);
+  options.plan = WILLIS_TRAINING_RECOMPUTE;
+  for (int way = 0; way < 3; way++) {
+    struct willis_dataset *data;
+    char name[64];
+    snprintf(name, sizeof name, "other-%d.safetensors", way);
+    snprintf(other, sizeof other, "%s", scratch_path(name));
+    assert_int_equal(
+        willis_dataset_create(&cohort, PATIENTS, willis_dataset_sampling(dataset),
+                              way == 0 ? WILLIS_DATASET_VOLUMES : WILLIS_DATASET_PROJECTIONS,
+                              way != 2, NULL, NULL, &data, NULL),
+        WILLIS_OK);
+    assert_int_equal(train_on(data, &options, other, &result), WILLIS_OK);
+    same_bytes(stored, other);
+    willis_dataset_destroy(data);
+  }
+}
+
+static void planes_are_those_of_the_volumes(void **state) {
+  (void)state;
+  const struct willis_sampling *sampling = willis_dataset_sampling(dataset);
+  const int views = sampling->views;
+  struct willis_dataset *data[3];
+  enum { VOXELS = SIZE * SIZE * SIZE };
+  static float x[VOXELS];
+  struct willis_error err;
+  for (int k = 0; k < 3; k++)
+    assert_int_equal(willis_dataset_create(&cohort, PATIENTS, sampling,
+                                           k ? WILLIS_DATASET_PROJECTIONS : WILLIS_DATASET_VOLUMES,
+                                           k != 2, NULL, NULL, &data[k], NULL),
+                     WILLIS_OK);
+  for (int turn = 0; turn < 2; turn++) {
+    for (int k = 0; k < 3; k++)
+      assert_int_equal(willis_dataset_set_views(data[k], views + turn, NULL, NULL), WILLIS_OK);
+    for (ptrdiff_t i = 0; i < PATIENTS; i++)
+      for (int k = 0; k < 3; k++) {
+        struct willis_pair whole;
+        struct willis_planes_pair planes;
+        assert_int_equal(willis_dataset_fetch(data[0], i, &whole, NULL), WILLIS_OK);
+        assert_int_equal(willis_dataset_fetch_planes(data[k], i, &planes, NULL), WILLIS_OK);
+        assert_true(willis_grid_equal(planes.grid, &whole.input->grid));
+        for (ptrdiff_t z = 0; z < SIZE; z += 5)
+          assert_int_equal(planes.input.read(z, z + 5 < SIZE ? z + 5 : SIZE, x + z * SIZE * SIZE,
+                                             planes.input.context, NULL),
+                           WILLIS_OK);
+        assert_memory_equal(x, whole.input->voxels, sizeof x);
+        for (ptrdiff_t v = 0; v < VOXELS; v++)
+          assert_int_equal(planes.truth[v / 8] >> v % 8 & 1, whole.truth->voxels[v] > 0);
+      }
+  }
+  struct willis_pair none;
+  assert_int_equal(willis_dataset_fetch(data[1], 0, &none, &err), WILLIS_INVALID_ARGUMENT);
+  for (int k = 0; k < 3; k++) willis_dataset_destroy(data[k]);
+}
+
+/* The fastest that fits; and the least that is named when nothing does is enough. */
+static void memory_chooses_the_plan(void **state) {
+  (void)state;
+  struct willis_sampling sampling = *willis_dataset_sampling(dataset);
+  struct willis_train_memory memory[4];
+  struct willis_error err;
+  sampling.size = 128;
+  size_t most = 0;
+  int ways = 0;
+  for (; ways < 4; ways++) {
+    if (willis_train_memory(&cohort, PATIENTS, &sampling, true, 0, most, &memory[ways], &err))
+      break;
+    assert_true(!most || memory[ways].bytes <= most);
+    most = memory[ways].bytes - 1;
+  }
+  assert_true(ways >= 3);
+  assert_true(memory[0].plan == WILLIS_TRAINING_STORE && memory[0].kept);
+  assert_true(memory[1].plan == WILLIS_TRAINING_STORE && !memory[1].kept);
+  assert_true(memory[2].plan == WILLIS_TRAINING_RECOMPUTE);
+  const struct willis_train_memory *last = &memory[ways - 1];
+  struct willis_train_memory refused;
+  assert_int_equal(
+      willis_train_memory(&cohort, PATIENTS, &sampling, true, 0, last->bytes - 1, &refused, &err),
+      WILLIS_OUT_OF_MEMORY);
+  char least[32];
+  snprintf(least, sizeof least, "%.1f MiB", (double)last->bytes / (1 << 20));
+  assert_non_null(strstr(err.message, least));
+  /* What is held already counts. */
+  assert_int_equal(
+      willis_train_memory(&cohort, PATIENTS, &sampling, true, 1, last->bytes, &refused, &err),
+      WILLIS_OUT_OF_MEMORY);
+  /* The paper's size in one GiB, with the program itself. */
+  sampling.size = 384;
+  sampling.views = 90;
+#ifdef WILLIS_HAVE_AVX2
+  if (willis_cpu_features() & WILLIS_CPU_AVX2)
+    assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, true, 32 << 20,
+                                         (size_t)1 << 30, &refused, &err),
+                     WILLIS_OK);
+#endif
+}
+
 static void impossible_options(void **state) {
   (void)state;
   static const struct {
@@ -343,6 +457,9 @@ static void memory_plan_gives_the_same_pairs(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_plan_gives_the_same_pairs),
+      cmocka_unit_test(planes_are_those_of_the_volumes),
+      cmocka_unit_test(all_plans_give_the_same_model),
+      cmocka_unit_test(memory_chooses_the_plan),
       cmocka_unit_test(impossible_options),
       cmocka_unit_test(learns_one_head),
       cmocka_unit_test(model_says_what_it_is),
