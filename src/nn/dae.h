@@ -24,7 +24,7 @@ struct willis_batch_statistics willis_dae_statistics(const struct willis_encoder
                                                      const struct willis_decoder *decoder,
                                                      int layer);
 
-/* dae_recompute.c: training in little memory. */
+/* dae_passes.c: training in little memory. */
 extern const struct willis_training_method willis_dae_recompute;
 /* Its plan, with slabs of the least height that has so many tiles of 4×4×4 voxels; for tests. */
 void willis_dae_plan_recompute(void *plan, struct willis_extent extent, ptrdiff_t tiles,
