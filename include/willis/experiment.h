@@ -27,6 +27,8 @@ struct willis_experiment_options {
   ptrdiff_t trial_epochs; /* of each candidate setting */
   ptrdiff_t patience;     /* epochs without a better score; 0: never stop early */
   double budget_s;        /* of each training; 0: none */
+  size_t max_memory;      /* of each training, patients included; 0: no limit. Testing holds a few
+                           * volumes of its own */
   uint64_t seed;
   const char *from;    /* a folder of models dae-<views>[-paper].safetensors, for instance those of
                         * the next smaller size: trainings start with them; null: from the seed */

@@ -173,7 +173,14 @@ static enum willis_status load(struct willis_experiment *e, struct willis_error 
                                      .arc_deg = o->arc_deg,
                                      .mode = o->mode,
                                      .tissue = o->tissue};
-  status = willis_dataset_create(&e->cohort, o->first, &sampling, WILLIS_DATASET_VOLUMES, true,
+  struct willis_train_memory memory;
+  status =
+      willis_train_memory(&e->cohort, o->first, &sampling, true, 0, o->max_memory, &memory, err);
+  if (status) return status;
+  e->plan = memory.plan;
+  /* The methods beside the network need grey volumes. */
+  bool kept = memory.kept && memory.form == WILLIS_DATASET_VOLUMES;
+  status = willis_dataset_create(&e->cohort, o->first, &sampling, WILLIS_DATASET_VOLUMES, kept,
                                  e->progress, e->warnings, &e->dataset, err);
   if (status || !o->also_count) return status;
   e->extra = willis_take_zeroed(o->also_count, sizeof *e->extra);

@@ -84,6 +84,7 @@ struct willis_experiment {
   ptrdiff_t train, test; /* patients [0, train) and [train, train + test) */
   struct willis_extra *extra;
   struct willis_experiment_row row[WILLIS_EXPERIMENT_VIEWS];
+  enum willis_training_plan plan;
   char digest[WILLIS_DIGEST_TEXT]; /* of options and data */
   double seconds;
 };

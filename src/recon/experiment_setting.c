@@ -94,6 +94,7 @@ static enum willis_status run_job(struct willis_experiment *e, const struct job 
   options.budget_s = o->budget_s;
   options.threshold = job->threshold;
   options.seed = o->seed;
+  options.plan = e->plan;
   options.trained_on = o->data_name ? o->data_name : e->cohort.name;
   char checkpoint[PATH_MAX];
   bool going_on = find_checkpoint(job, checkpoint);
