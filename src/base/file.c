@@ -15,6 +15,8 @@
 #include <zlib.h>
 
 enum { PIECE = 1 << 18 };
+/* Text and triangles shrink to a third or a tenth; a bomb to a thousandth. */
+enum { MOST_RATIO = 100, RATIO_COUNTS_FROM = 8 << 20 };
 
 /* ---- reading ---- */
 
@@ -123,8 +125,8 @@ static const z_stream fresh_stream = {.zalloc = zlib_take, .zfree = zlib_release
 /* The output grows by doubling, so memory follows what is really there and not what a trailer says.
  */
 static enum willis_status inflate_members(z_stream *z, const unsigned char *bytes, size_t size,
-                                          size_t limit, unsigned char **out, size_t *out_size,
-                                          struct willis_error *err) {
+                                          size_t limit, bool is_claimed, unsigned char **out,
+                                          size_t *out_size, struct willis_error *err) {
   size_t room = smaller(limit, size * 3 + 64), used = 0, taken = 0;
   unsigned char *buffer = willis_take((ptrdiff_t)room + 1, 1);
   if (!buffer) return willis_fail_memory(err, "inflated data", (ptrdiff_t)room, 1);
@@ -152,6 +154,12 @@ static enum willis_status inflate_members(z_stream *z, const unsigned char *byte
       willis_release(buffer);
       return willis_fail(err, WILLIS_FORMAT, "compressed data expand beyond %zu bytes", limit);
     }
+    if (!is_claimed && used > RATIO_COUNTS_FROM && used / MOST_RATIO > taken) {
+      willis_release(buffer);
+      return willis_fail(err, WILLIS_FORMAT,
+                         "byte %zu: %zu bytes came out of this, expected at most %d times as many",
+                         taken, used, MOST_RATIO);
+    }
     if (result == Z_STREAM_END) {
       if (!willis_is_gzip(bytes + taken, size - taken)) break;
       if (inflateReset(z) == Z_OK) continue;
@@ -169,16 +177,23 @@ static enum willis_status inflate_members(z_stream *z, const unsigned char *byte
   return WILLIS_OK;
 }
 
-enum willis_status willis_gunzip(const unsigned char *bytes, size_t size, size_t limit,
-                                 unsigned char **out, size_t *out_size, struct willis_error *err) {
+static enum willis_status gunzip(const unsigned char *bytes, size_t size, size_t limit,
+                                 bool is_claimed, unsigned char **out, size_t *out_size,
+                                 struct willis_error *err) {
   *out = NULL;
   *out_size = 0;
   z_stream z = fresh_stream;
   if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
     return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for inflating");
-  enum willis_status status = inflate_members(&z, bytes, size, limit, out, out_size, err);
+  enum willis_status status =
+      inflate_members(&z, bytes, size, limit, is_claimed, out, out_size, err);
   inflateEnd(&z);
   return status;
+}
+
+enum willis_status willis_gunzip(const unsigned char *bytes, size_t size, size_t limit,
+                                 unsigned char **out, size_t *out_size, struct willis_error *err) {
+  return gunzip(bytes, size, limit, true, out, out_size, err);
 }
 
 size_t willis_gunzip_head(const unsigned char *bytes, size_t size, unsigned char *out,
@@ -201,7 +216,7 @@ enum willis_status willis_file_read_expanded(const char *path, size_t file_limit
   enum willis_status status = willis_file_read(path, file_limit, bytes, size, err);
   if (status || !willis_is_gzip(*bytes, *size)) return status;
   unsigned char *packed = *bytes;
-  status = willis_gunzip(packed, *size, limit, bytes, size, err);
+  status = gunzip(packed, *size, limit, false, bytes, size, err);
   willis_release(packed);
   return status ? willis_fail_in(err, status, path) : WILLIS_OK;
 }

@@ -32,7 +32,8 @@ WILLIS_CHECKED enum willis_status willis_gunzip(const unsigned char *bytes, size
 /* The first bytes of what a gzip stream holds, at most `want`, for a look at a header before its
  * claims are believed. Returns how many; 0 when the stream is broken at once. */
 size_t willis_gunzip_head(const unsigned char *bytes, size_t size, unsigned char *out, size_t want);
-/* willis_file_read(), then willis_gunzip() if it is gzip. */
+/* willis_file_read(), then willis_gunzip() if it is gzip. Nothing has claimed how much comes out:
+ * beyond 8 MiB, more than 100 times what went in is FORMAT. */
 WILLIS_CHECKED enum willis_status willis_file_read_expanded(const char *path, size_t file_limit,
                                                             size_t limit, unsigned char **bytes,
                                                             size_t *size, struct willis_error *err);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { PREAMBLE = 128, PLENTY = 64 << 20, MOST_RATIO = 100 };
+enum { PREAMBLE = 128, PLENTY = 8 << 20, MOST_RATIO = 100 };
 
 /* A preamble, the mark, and TransferSyntaxUID: all that a reader needs of a head. */
 static size_t put_head(unsigned char *to) {
@@ -48,6 +48,11 @@ enum willis_status willis_dicom_inflate(const unsigned char *bytes, size_t size,
   if (code != Z_OK) status = willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory to inflate");
   while (!status && code == Z_OK) {
     if (used == room) {
+      const size_t taken = size - from - stream.avail_in;
+      if (used > PLENTY && used / MOST_RATIO > taken) {
+        status = too_much(used, err);
+        break;
+      }
       size_t next = room > most / 2 ? most : 2 * room;
       unsigned char *grown =
           next > room ? willis_grow(out, (ptrdiff_t)room, (ptrdiff_t)next, 1) : NULL;

@@ -19,23 +19,24 @@ void willis_view_list_release(struct willis_view_list *list) {
   *list = (struct willis_view_list){0};
 }
 
-struct willis_view *willis_view_list_add(struct willis_view_list *list, struct willis_error *err) {
-  const ptrdiff_t count = list->count;
+enum willis_status willis_view_list_add(struct willis_view_list *list, struct willis_view **view,
+                                        struct willis_error *err) {
+  const ptrdiff_t count = list->count, most = willis_limits_defaults().edge;
+  if (count == most) return willis_fail(err, WILLIS_FORMAT, "more than %td views", most);
   /* Blocks of powers of two: the list is full when its length is one. */
   if ((count & (count - 1)) == 0) {
     const ptrdiff_t room = count ? 2 * count : 1;
-    void *view = willis_grow(list->view, count, room, sizeof *list->view);
-    if (view) list->view = view;
-    void *mirrored = view ? willis_grow(list->mirrored, count, room, sizeof *list->mirrored) : NULL;
+    void *grown = willis_grow(list->view, count, room, sizeof *list->view);
+    if (grown) list->view = grown;
+    void *mirrored =
+        grown ? willis_grow(list->mirrored, count, room, sizeof *list->mirrored) : NULL;
     if (mirrored) list->mirrored = mirrored;
-    if (!view || !mirrored) {
-      (void)willis_fail_memory(err, "views", room, sizeof *list->view);
-      return NULL;
-    }
+    if (!mirrored) return willis_fail_memory(err, "views", room, sizeof *list->view);
   }
   list->view[count] = (struct willis_view){0};
   list->mirrored[count] = false;
-  return &list->view[list->count++];
+  *view = &list->view[list->count++];
+  return WILLIS_OK;
 }
 
 /* ---- matrices ---- */
@@ -137,9 +138,10 @@ static enum willis_status parse_matrices(const unsigned char *bytes,
     at = end;
     if (++have < 12) continue;
     have = 0;
-    struct willis_view *view = willis_view_list_add(list, err);
-    if (!view) return WILLIS_OUT_OF_MEMORY;
-    status = willis_view_from_matrix(matrix, of, view, &list->mirrored[list->count - 1], err);
+    struct willis_view *view;
+    status = willis_view_list_add(list, &view, err);
+    if (!status)
+      status = willis_view_from_matrix(matrix, of, view, &list->mirrored[list->count - 1], err);
   }
   if (!status && (have || list->count == 0))
     return willis_fail(err, WILLIS_FORMAT, "line %d: %d numbers left over, expected 12 a view",
@@ -152,13 +154,14 @@ static enum willis_status parse_matrices(const unsigned char *bytes,
 static enum willis_status parse_json(const unsigned char *bytes, size_t size,
                                      const struct willis_view_file *of,
                                      struct willis_view_list *list, struct willis_error *err) {
-  json_t *root = json_loadb((const char *)bytes, size, 0, NULL);
+  json_t *root =
+      size <= WILLIS_STACK_JSON_BYTES ? json_loadb((const char *)bytes, size, 0, NULL) : NULL;
   list->upright = true;
   const size_t views = json_array_size(json_object_get(root, "views"));
   json_decref(root);
+  struct willis_view *view;
   enum willis_status status = WILLIS_OK;
-  for (size_t i = 0; i < views && !status; i++)
-    if (!willis_view_list_add(list, err)) status = WILLIS_OUT_OF_MEMORY;
+  for (size_t i = 0; i < views && !status; i++) status = willis_view_list_add(list, &view, err);
   struct willis_projections stack = {
       .columns = of->columns, .rows = of->rows, .view_count = list->count, .view = list->view};
   if (!status) status = willis_stack_parse_json(bytes, size, &stack, err);

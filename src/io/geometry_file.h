@@ -4,10 +4,13 @@
 
 #include <willis/angiogram.h>
 
-enum { WILLIS_GEOMETRY_BYTES = 64 << 20 };
+enum { WILLIS_GEOMETRY_BYTES = 8 << 20 };
 
-/* Appends a zeroed view; null when memory is short. */
-struct willis_view *willis_view_list_add(struct willis_view_list *list, struct willis_error *err);
+/* Appends a zeroed view: *view, until the next one is added. OUT_OF_MEMORY, FORMAT (more views than
+ * an image has planes). */
+WILLIS_CHECKED enum willis_status willis_view_list_add(struct willis_view_list *list,
+                                                       struct willis_view **view,
+                                                       struct willis_error *err);
 
 /* `bytes` end with a zero that is not counted. The caller releases the list, also after failure. */
 WILLIS_CHECKED enum willis_status willis_views_parse(const unsigned char *bytes, size_t size,

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MOST_SKIPPED = 1 << 20 };
+
 static enum willis_status too_few(size_t have, size_t need, struct willis_error *err) {
   return willis_fail(err, WILLIS_FORMAT, "the header claims %zu bytes of voxels, but there are %zu",
                      need, have);
@@ -56,9 +58,12 @@ static enum willis_status decode_gzip(const struct willis_nrrd *nrrd, const unsi
   if (!willis_multiply(nrrd->count, (ptrdiff_t)willis_sample_bytes(nrrd->samples.type), &need) ||
       need > PTRDIFF_MAX / 2)
     return willis_fail(err, WILLIS_FORMAT, "sizes: the product does not fit");
-  /* What the header claims and not a byte more; bytes to skip from the front are not claimed. */
-  size_t limit = (size_t)need + (size_t)(nrrd->byte_skip > 0 ? nrrd->byte_skip : 0);
-  if (nrrd->byte_skip < 0 || limit > limits->expanded_bytes) limit = limits->expanded_bytes;
+  /* Bytes to skip are inflated and held too, and nothing but the header vouches for them. */
+  if (nrrd->byte_skip > MOST_SKIPPED)
+    return willis_fail(err, WILLIS_UNSUPPORTED, "byte skip: %td in compressed voxels, at most %d",
+                       nrrd->byte_skip, MOST_SKIPPED);
+  size_t limit = (size_t)need + (size_t)(nrrd->byte_skip < 0 ? MOST_SKIPPED : nrrd->byte_skip);
+  if (limit > limits->expanded_bytes) limit = limits->expanded_bytes;
   unsigned char *plain;
   size_t plain_size;
   enum willis_status status = willis_gunzip(bytes, size, limit, &plain, &plain_size, err);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TEXT = 1024 };
+enum { MOST_TEXT = 1024, DEEPEST = 16 };
 static const double SAME_MATRIX = 1e-3; /* of its largest number; files round to few digits */
 
 enum parameter {
@@ -56,6 +56,7 @@ struct reading {
   struct willis_error *err;
   enum willis_status status;
   bool is_rtk, inside; /* inside a <Projection> */
+  int depth;
   struct projection shared, own;
   char text[MOST_TEXT];
   size_t length;
@@ -152,9 +153,9 @@ static void finish_projection(struct reading *r) {
                                0,           0,           1};
   multiply(to_pixels, described ? matrix : p.matrix, 3, 3, 4, pixels);
   multiply(pixels, to_iec, 3, 4, 4, lps);
-  struct willis_view *view = willis_view_list_add(r->list, r->err);
-  enum willis_status status = WILLIS_OUT_OF_MEMORY;
-  if (view)
+  struct willis_view *view;
+  enum willis_status status = willis_view_list_add(r->list, &view, r->err);
+  if (!status)
     status =
         willis_view_from_matrix(lps, r->of, view, &r->list->mirrored[r->list->count - 1], r->err);
   if (status) stop(r, status);
@@ -168,6 +169,9 @@ static void XMLCALL on_start(void *context, const XML_Char *name, const XML_Char
     stop(r,
          willis_fail(r->err, WILLIS_FORMAT,
                      "line %lu: <%.40s>, expected <RTKThreeDCircularGeometry>", line_of(r), name));
+  else if (++r->depth > DEEPEST) /* expat keeps them all */
+    stop(r, willis_fail(r->err, WILLIS_FORMAT, "line %lu: <%.40s> is nested deeper than %d",
+                        line_of(r), name, DEEPEST));
   if (strcmp(name, "Projection") == 0) {
     r->inside = true;
     r->own = (struct projection){0};
@@ -211,6 +215,7 @@ static void XMLCALL on_end(void *context, const XML_Char *name) {
     to->has_matrix = true;
   }
   r->length = 0;
+  r->depth--;
   if (!good)
     stop(r, willis_fail(r->err, WILLIS_FORMAT, "line %lu: <%.40s> holds no such numbers",
                         line_of(r), name));

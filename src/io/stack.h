@@ -5,7 +5,8 @@
 
 #include <willis/io.h>
 
-enum { WILLIS_STACK_JSON_BYTES = 64 << 20 };
+/* Ten times what 4096 views take; parsed JSON is forty times larger than its text. */
+enum { WILLIS_STACK_JSON_BYTES = 4 << 20 };
 
 /* The text into a stack that willis_projections_create() has made for the image: everything but
  * the pixels. FORMAT (no JSON, a wrong type), GEOMETRY (a missing or impossible number, named by

@@ -57,6 +57,12 @@ write("pair.nii", nifti([("3s", 344, b"ni1")]), "UNSUPPORTED", "pair")
 write("cut.nii.gz", zipped(nifti())[:60], "FORMAT", "compressed data")
 write("bomb.nii.gz", zipped(nifti() + bytes(10**7)), "FORMAT", "beyond 364 bytes")
 
+# What a header claims and what could not be there: refused before memory is taken for it.
+GREAT = nifti([("<3h", 42, 4096, 4096, 1100)], bytes(25))
+write("claims-18-gb.nii", GREAT, "FORMAT", "claims voxels from byte 352 to 18454937952")
+write("claims-18-gb.nii.gz", zipped(GREAT), "FORMAT", "claims 18454937952 bytes, at most")
+write("claims-7-gb.nii.gz", zipped(nifti([("<3h", 42, 4000, 4000, 450)])), "FORMAT", "claims voxels from byte 352 to 7200000352")
+
 NRRD = """NRRD0004
 type: uint8
 dimension: 3
@@ -72,6 +78,10 @@ write("no-spacing.nrrd", NRRD.replace("space directions: (1,0,0) (0,1,0) (0,0,1)
 write("zero-spacing.nrrd", NRRD.replace("(0,1,0)", "(0,0,0)"), "GEOMETRY", "space directions")
 write("claims-64-gb.nrrd", NRRD.replace("2 2 1", "4000 4000 4000"), "FORMAT", "claims 64000000000 bytes")
 write("leaves-the-folder.nhdr", NRRD.replace("encoding", "data file: ../bad/cut.nrrd\nencoding"), "FORMAT", "the same folder")
+PACKED = NRRD.replace("raw", "gzip")[:-4].encode() + zipped(bytes(10**7))
+write("skips-8-gb.nrrd", PACKED.replace(b"encoding", b"byte skip: 8000000000\nencoding"), "UNSUPPORTED", "byte skip: 8000000000")
+write("bomb-by-skip.nrrd", PACKED.replace(b"encoding", b"byte skip: -1\nencoding"), "FORMAT", "expand beyond 1048580 bytes")
+write("bomb.nrrd", PACKED, "FORMAT", "expand beyond 4 bytes")
 write("scanner-space.nrrd", NRRD.replace("left-posterior-superior", "scanner-xyz"), "UNSUPPORTED", "space")
 
 write("cut-corner.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2\n", "FORMAT", "line 4: a face of 2 corners")
@@ -81,6 +91,10 @@ PLY = ("ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty floa
        "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
 write("far-vertex.ply", PLY.replace("3 0 1 2", "3 0 1 7"), "FORMAT", "names vertex 7 of 0 to 2")
 write("cut.ply", PLY[:-6], "FORMAT", "ends early")
+write("two-billion.ply", PLY.replace("vertex 3", "vertex 2147483647"), "FORMAT", "ends early")
+write("four-billion.stl", bytes(80) + struct.pack("<I", 0xFFFFFFFF) + bytes(50), "FORMAT", "4294967295 triangles named")
+write("long-list.ply", PLY.replace("uchar", "uint").replace("3 0 1 2", "4294967295 0 1 2"), "FORMAT", "ends early")
+write("bomb.obj.gz", zipped(b"v 0 0 0\n" * 3 * 10**6), "FORMAT", "expected at most 100 times as many")
 write("cut.stl", bytes(80) + struct.pack("<I", 2) + bytes(50), "FORMAT", "2 triangles named, but the 50 bytes that follow hold 1")
 write("no-end.stl", "solid x\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\n", "FORMAT", "endsolid")
 
@@ -124,6 +138,7 @@ write("no-spacing.dcm", dicom(0, spacing=None), "GEOMETRY", "PixelSpacing (0028,
 write("zero-spacing.dcm", dicom(0, spacing="0\\1"), "GEOMETRY", "PixelSpacing")
 write("run.dcm", dicom(0, frames="9"), "UNSUPPORTED", "NumberOfFrames (0028,0008) is 9")
 write("few-pixels.dcm", dicom(0, rows=3), "FORMAT", "PixelData")
+write("two-billion-pictures.dcm", dicom(0, frames="2147483647"), "UNSUPPORTED", "NumberOfFrames (0028,0008) is 2.14748e+09")
 nested = bytes(128) + b"DICM" + element(2, 0x10, "UI", b"1.2.840.10008.1.2.1\0")
 nested += (struct.pack("<2H2sxxI", 0x40, 0x275, b"SQ", 0xFFFFFFFF) + struct.pack("<2HI", 0xFFFE, 0xE000, 0xFFFFFFFF)) * 300
 write("deep.dcm", nested, "FORMAT", "nested deeper than 16")
@@ -146,6 +161,9 @@ stack("other-frame", STACK.replace("LPS", "RAS"), "UNSUPPORTED", 'frame is "RAS"
 stack("one-view-short", STACK.replace(VIEW + ",", ""), "MISMATCH", "views has 1 entries, but the image has 2")
 stack("zero-pixel", STACK.replace('row_spacing_mm":1', 'row_spacing_mm":0', 1), "GEOMETRY", "row spacing is 0")
 stack("cone-without-source", STACK.replace("parallel", "cone"), "GEOMETRY", "source_to_detector_mm is missing")
+
+stack("deep", '{"views":' + "[" * 3000, "FORMAT", "maximum parsing depth")
+stack("endless", STACK.replace(VIEW + ",", (VIEW + ",") * 100), "MISMATCH", "views has 101 entries")
 
 with open(os.path.join(here, "expected.txt"), "w") as out:
     out.write("# Written by make.py: name, status, a part of the message.\n" + "\n".join(expected) + "\n")
