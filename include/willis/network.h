@@ -18,7 +18,9 @@ WILLIS_BEGIN
 struct willis_network;
 
 /* A network with PyTorch's default initialisation, drawn from `seed`. `architecture` is "dae", the
- * paper's denoising autoencoder (M7). The caller destroys it. UNSUPPORTED, OUT_OF_MEMORY. */
+ * paper's denoising autoencoder (M7), or "hull", a sparse network for the voxels of a visual hull
+ * (doc/beyond.md), which works on projections: functions that take volumes refuse it. The caller
+ * destroys it. UNSUPPORTED, OUT_OF_MEMORY. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_network_create(const char *architecture,
                                                                    uint64_t seed,
                                                                    struct willis_network **network,

@@ -11,9 +11,12 @@ WILLIS_BEGIN
 
 /* What a model was trained for, out of its metadata (M7). */
 struct willis_model_card {
+  bool any_views; /* network "hull": of any number, arc and kind of beam; then `views` and `arc_deg`
+                     are 0 */
+  bool any_mode;
   int views;
   double arc_deg;
-  enum willis_projection_mode mode;
+  enum willis_projection_mode mode; /* unless any_mode */
   ptrdiff_t size;
   double threshold; /* 0.5 when the file has none */
   char trained_on[128];

@@ -57,6 +57,7 @@ willis_network_input(const struct willis_projections *stack, const struct willis
 /* In which form patients are prepared. */
 enum willis_dataset_form {
   WILLIS_DATASET_VOLUMES,    /* grey volume and input, size³ each */
+  WILLIS_DATASET_GREY,       /* grey volume alone, for networks that start from projections */
   WILLIS_DATASET_PROJECTIONS /* projections and target bits: a tenth, but the input only by planes
                               */
 };
@@ -84,10 +85,10 @@ willis_dataset_sampling(const struct willis_dataset *dataset);
 /* One prepared patient; borrowed from the data set until the next call with it. */
 struct willis_pair {
   const struct willis_volume *volume; /* grey values at size³ */
-  const struct willis_volume *input;  /* M4, M5 */
+  const struct willis_volume *input;  /* M4, M5; null when the form is GREY */
   const struct willis_volume *truth;  /* 0 and 1 (M6) */
 };
-/* INVALID_ARGUMENT when the form is not VOLUMES. */
+/* INVALID_ARGUMENT when the form is PROJECTIONS. */
 WILLIS_API WILLIS_CHECKED enum willis_status willis_dataset_fetch(struct willis_dataset *dataset,
                                                                   ptrdiff_t i,
                                                                   struct willis_pair *pair,
@@ -116,7 +117,15 @@ enum willis_schedule {
   WILLIS_SCHEDULE_COSINE    /* falls along half a cosine to 1 % at the last epoch */
 };
 
+enum { WILLIS_TRAIN_VIEW_COUNTS = 16 };
+
 struct willis_train_options {
+  const char *network; /* null or "dae"; "hull", which learns from GREY data sets and has a loss of
+                          its own */
+  /* "hull": the view counts that steps draw from and validation averages over; the sampling's mode,
+   * or both. */
+  int view_counts[WILLIS_TRAIN_VIEW_COUNTS], view_count_count;
+  bool both_modes;
   double alpha, gamma;  /* focal loss (M8): 0.5, 0.2 */
   double learning_rate; /* 1e-3 */
   double output_bias;   /* start of the last layer's bias; NaN: PyTorch's default initialisation */
@@ -149,6 +158,12 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
                     const struct willis_sampling *sampling, bool validates, size_t held,
                     size_t most, struct willis_train_memory *memory, struct willis_error *err);
+/* The same for network "hull". How large hulls are is not known beforehand: there is room for a
+ * tenth of all voxels, which is more than two views leave. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_train_hull_memory(const struct willis_cohort *cohort, ptrdiff_t count,
+                         const struct willis_sampling *sampling, size_t held, size_t most,
+                         struct willis_train_memory *memory, struct willis_error *err);
 
 /* Files of a run. `model` is required; checkpoints are named after it: model without its ending,
  * then ".step-NNNNNNNN.ckpt" (the last three) and ".best.safetensors". */

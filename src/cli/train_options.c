@@ -19,7 +19,8 @@ const struct option_row train_rows[] = {
                    "Leave out the last N of them: they are for testing", 0, 1e9},
     [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
                   "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
-    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae", "dae", "Architecture", 0, 0},
+    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae|hull", "dae",
+                 "The paper's, or one for any views that decides inside the visual hull", 0, 0},
     [ALPHA] = {"alpha", 0, OPTION_REAL, "X", "0.5", "Focal loss: weight of vessel voxels", 0, 1},
     [GAMMA] = {"gamma", 0, OPTION_REAL, "X", "0.2",
                "Focal loss: how much less well classified voxels count", 0, 10},
@@ -33,8 +34,8 @@ const struct option_row train_rows[] = {
     [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32", "f32",
                    "Storage of activations (f16 is not supported yet)", 0, 0},
     [ARC] = {"arc", 0, OPTION_REAL, "DEG", "90", "Degrees from the first view to the last", 0, 360},
-    [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum", "max", "Projections: maximum, or line integral",
-              0, 0},
+    [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum|both", "max",
+              "Projections: maximum, or line integral; hull only: both", 0, 0},
     [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
     [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
                     "Take the fastest way that stays below; refuse if there is none", 0, 0},
@@ -62,6 +63,8 @@ const struct option_row train_rows[] = {
 struct willis_train_options read_train_options(const struct call *call) {
   const struct option_value *o = call->option;
   struct willis_train_options options = willis_train_defaults();
+  options.network = o[NETWORK].integer ? "hull" : "dae";
+  options.both_modes = o[MODE].integer == 2;
   options.alpha = o[ALPHA].real;
   options.gamma = o[GAMMA].real;
   options.learning_rate = o[LR].real;

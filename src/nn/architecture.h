@@ -12,10 +12,20 @@
 
 #include <stdbool.h>
 
-enum willis_layer_kind { WILLIS_LAYER_CONV3D, WILLIS_LAYER_CONV_TRANSPOSE3D };
+/* Those from GAIN on are of sparse networks (hull_net.h). */
+enum willis_layer_kind {
+  WILLIS_LAYER_CONV3D,
+  WILLIS_LAYER_CONV_TRANSPOSE3D,
+  WILLIS_LAYER_GAIN, /* of an rms_norm */
+  WILLIS_LAYER_LINEAR,
+  WILLIS_LAYER_LINEAR_UNBIASED,
+  WILLIS_LAYER_CONV3D_SPARSE,
+  WILLIS_LAYER_CONV3D_STRIDED,
+  WILLIS_LAYER_CONV_TRANSPOSE3D_SPARSE
+};
 
-/* A convolution and what follows it. Tensors are called <name>.conv.weight or <name>.deconv.weight
- * and so on, and <name>.bn.weight … when it is normalised (M7). */
+/* A convolution or its like and what follows it. Tensors are called <name>.conv.weight or
+ * <name>.deconv.weight and so on, and <name>.bn.weight … when it is normalised (M7). */
 struct willis_layer {
   const char *name;
   enum willis_layer_kind kind;
@@ -68,6 +78,8 @@ struct willis_training_method {
 
 struct willis_architecture {
   const char *name;
+  bool sparse; /* works on the voxels of a hull (hull_net.h): there is none of what follows
+                  `multiple` */
   const struct willis_layer *layer;
   int layer_count;
   ptrdiff_t multiple; /* edges of its input are multiples of this */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "nn/dae.h"
+#include "nn/hull_net.h"
 #include "nn/slice_gan.h"
 #include "nn/unet.h"
 
@@ -12,7 +13,8 @@
 #include <string.h>
 
 static const struct willis_architecture *const willis_architectures[] = {
-    &willis_dae, &willis_unet, &willis_slice_generator, &willis_slice_discriminator};
+    &willis_dae, &willis_unet, &willis_slice_generator, &willis_slice_discriminator,
+    &willis_hull_architecture};
 
 enum { ARCHITECTURES = sizeof willis_architectures / sizeof *willis_architectures };
 
@@ -35,22 +37,46 @@ static const struct {
 
 enum { LAYER_TENSORS = sizeof layer_tensors / sizeof *layer_tensors };
 
-static const char *operation_name(const struct willis_layer *layer) {
-  return layer->kind == WILLIS_LAYER_CONV3D ? "conv" : "deconv";
+/* Weights start uniform in ±spread/√fan, fan = inputs · taps. PyTorch's default for the dense ones:
+ * spread 1, and for transposed convolutions the second dimension of the weight, the outputs, in
+ * place of the inputs. Sparse ones start so that the variance stays, for as many taps as usually
+ * are there. */
+#define KEEP_VARIANCE 1.7320508
+static const struct layer_kind {
+  const char *operation;
+  int rank;
+  bool transposed, biased, fans_from_outputs;
+  double spread;
+  int taps; /* 0: all of the stencil's */
+} layer_kinds[] = {
+    [WILLIS_LAYER_CONV3D] = {"conv", 5, false, true, false, 1, 0},
+    [WILLIS_LAYER_CONV_TRANSPOSE3D] = {"deconv", 5, true, true, true, 1, 0},
+    [WILLIS_LAYER_GAIN] = {"rms", 1, false, false, false, 0, 1},
+    [WILLIS_LAYER_LINEAR] = {"linear", 2, false, true, false, KEEP_VARIANCE, 1},
+    [WILLIS_LAYER_LINEAR_UNBIASED] = {"linear", 2, false, false, false, KEEP_VARIANCE, 1},
+    [WILLIS_LAYER_CONV3D_SPARSE] = {"conv", 5, false, true, false, KEEP_VARIANCE, 12},
+    [WILLIS_LAYER_CONV3D_STRIDED] = {"conv", 5, false, true, false, KEEP_VARIANCE, 4},
+    [WILLIS_LAYER_CONV_TRANSPOSE3D_SPARSE] = {"deconv", 5, true, true, false, KEEP_VARIANCE, 1},
+};
+
+/* Whether the layer has tensor i of the table above. */
+static bool has_tensor(const struct willis_layer *layer, int i) {
+  if (layer_tensors[i].normalisation) return layer->normalised;
+  return i == 0 || layer_kinds[layer->kind].biased;
 }
 
 static void describe_tensor(const struct willis_layer *layer, int i,
                             struct willis_tensor_row *row) {
+  const struct layer_kind *kind = &layer_kinds[layer->kind];
   snprintf(row->name, sizeof row->name, "%s.%s.%s", layer->name,
-           layer_tensors[i].normalisation ? "bn" : operation_name(layer), layer_tensors[i].name);
+           layer_tensors[i].normalisation ? "bn" : kind->operation, layer_tensors[i].name);
   row->rank = 1;
   row->shape[0] = layer->outputs;
   if (i == 0) {
-    bool conv = layer->kind == WILLIS_LAYER_CONV3D;
-    row->rank = 5;
-    row->shape[0] = conv ? layer->outputs : layer->inputs;
-    row->shape[1] = conv ? layer->inputs : layer->outputs;
-    for (int d = 2; d < 5; d++) row->shape[d] = layer->stencil.kernel[d - 2];
+    row->rank = kind->rank;
+    row->shape[0] = kind->transposed ? layer->inputs : layer->outputs;
+    row->shape[1] = kind->transposed ? layer->outputs : layer->inputs;
+    for (int d = 2; d < kind->rank; d++) row->shape[d] = layer->stencil.kernel[d - 2];
   }
   row->learned = layer_tensors[i].learned;
   row->count = 1;
@@ -61,7 +87,7 @@ static void describe(struct willis_network *n) {
   for (int l = 0; l < n->architecture->layer_count; l++) {
     const struct willis_layer *layer = &n->architecture->layer[l];
     for (int i = 0; i < LAYER_TENSORS; i++) {
-      if (layer_tensors[i].normalisation && !layer->normalised) continue;
+      if (!has_tensor(layer, i)) continue;
       struct willis_tensor_row *row = &n->tensor[n->tensor_count++];
       describe_tensor(layer, i, row);
       ptrdiff_t *total = row->learned ? &n->parameter_count : &n->statistics_count;
@@ -80,7 +106,7 @@ enum willis_status willis_network_create_empty(const char *architecture,
   *network = NULL;
   const struct willis_architecture *a = willis_architecture_find(architecture);
   if (!a)
-    return willis_fail(err, WILLIS_UNSUPPORTED, "no network is called '%s'; there is: dae",
+    return willis_fail(err, WILLIS_UNSUPPORTED, "no network is called '%s'; there are: dae, hull",
                        architecture);
   struct willis_network *n = willis_take_zeroed(1, sizeof *n);
   if (!n) goto out;
@@ -101,23 +127,23 @@ out:
   return willis_fail_memory(err, "a network", 1, sizeof *n);
 }
 
-/* PyTorch's default: weight and bias uniform in ±1/√fan_in. For transposed convolutions it takes
- * the second dimension of the weight, the outputs, as what fans in. */
 static void initialise(struct willis_network *n, uint64_t seed) {
   int t = 0;
   for (int l = 0; l < n->architecture->layer_count; l++) {
     const struct willis_layer *layer = &n->architecture->layer[l];
-    bool conv = layer->kind == WILLIS_LAYER_CONV3D;
-    double fan_in = (conv ? layer->inputs : layer->outputs) * willis_stencil_taps(&layer->stencil);
-    double bound = 1 / sqrt(fan_in);
+    const struct layer_kind *kind = &layer_kinds[layer->kind];
+    double taps = kind->taps ? kind->taps : willis_stencil_taps(&layer->stencil);
+    double bound =
+        kind->spread / sqrt((kind->fans_from_outputs ? layer->outputs : layer->inputs) * taps);
     for (int i = 0; i < LAYER_TENSORS; i++) {
-      if (layer_tensors[i].normalisation && !layer->normalised) continue;
+      if (!has_tensor(layer, i)) continue;
       struct willis_network_tensor tensor = willis_network_tensor(n, t);
+      const bool drawn = !layer_tensors[i].normalisation && kind->spread > 0;
+      const float start = layer_tensors[i].normalisation ? layer_tensors[i].start : 1;
       for (ptrdiff_t j = 0; j < tensor.count; j++)
         tensor.values[j] =
-            layer_tensors[i].normalisation
-                ? layer_tensors[i].start
-                : (float)(bound * (2 * willis_random_uniform(seed, (uint64_t)t, (uint64_t)j) - 1));
+            drawn ? (float)(bound * (2 * willis_random_uniform(seed, (uint64_t)t, (uint64_t)j) - 1))
+                  : start;
       t++;
     }
   }
@@ -198,7 +224,7 @@ void willis_network_blocks(const struct willis_network *network, float *paramete
                              &p[l].beta,   &p[l].running_mean, &p[l].running_variance};
     p[l] = (struct willis_block_parameters){0};
     for (int i = 0; i < LAYER_TENSORS; i++) {
-      if (layer_tensors[i].normalisation && !network->architecture->layer[l].normalised) continue;
+      if (!has_tensor(&network->architecture->layer[l], i)) continue;
       float *block = network->tensor[t].learned ? parameters : statistics;
       if (block) *field[i] = block + network->tensor[t].offset;
       t++;
@@ -213,6 +239,9 @@ enum willis_status willis_network_extent(const struct willis_network *network,
   enum { BYTES_PER_VOXEL = 1 << 16 };
   const ptrdiff_t m = network->architecture->multiple;
   ptrdiff_t edge[3], bytes = BYTES_PER_VOXEL;
+  if (network->architecture->sparse)
+    return willis_fail(err, WILLIS_UNSUPPORTED, "network %s does not work on volumes",
+                       network->architecture->name);
   if (network->architecture->layer[0].inputs != 1)
     return willis_fail(err, WILLIS_UNSUPPORTED,
                        "network %s reads %d channels: it draws slices from single views and does "

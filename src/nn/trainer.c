@@ -4,7 +4,9 @@
 #include "base/parallel.h"
 #include "nn/adam.h"
 #include "nn/batch_norm.h"
+#include "nn/hull_net.h"
 #include "nn/network.h"
+#include "nn/overlap_loss.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -38,12 +40,26 @@ static const struct willis_training_method *method_of(const struct willis_traine
   return t->network->architecture->training[t->options.plan];
 }
 
+static size_t plan_bytes_of(const struct willis_trainer *t) {
+  const struct willis_architecture *a = t->network->architecture;
+  return a->sparse ? a->plan_bytes : method_of(t)->plan_bytes();
+}
+
+/* A sparse network plans each step anew. */
+static void plan_step(struct willis_trainer *t, struct willis_arena *arena) {
+  if (!t->network->architecture->sparse) method_of(t)->plan(t->plan, t->extent, arena);
+}
+
 static enum willis_status check_options(const struct willis_network *network,
                                         const struct willis_trainer_options *o,
                                         struct willis_extent *extent, struct willis_error *err) {
-  enum willis_status status = willis_network_extent(network, o->size, extent, err);
+  const bool sparse = network->architecture->sparse;
+  *extent = (struct willis_extent){0};
+  enum willis_status status =
+      sparse ? WILLIS_OK : willis_network_extent(network, o->size, extent, err);
   if (status != WILLIS_OK) return status;
-  if (extent->width != o->size[0] || extent->height != o->size[1] || extent->depth != o->size[2])
+  if (!sparse &&
+      (extent->width != o->size[0] || extent->height != o->size[1] || extent->depth != o->size[2]))
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "training takes edges that are multiples of %td, not %td×%td×%td",
                        network->architecture->multiple, o->size[0], o->size[1], o->size[2]);
@@ -58,7 +74,7 @@ static enum willis_status check_options(const struct willis_network *network,
                        o->learning_rate, o->beta1, o->beta2, o->epsilon);
   if ((unsigned)o->plan >= WILLIS_TRAINING_PLANS)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "there is no training plan %d", (int)o->plan);
-  if (!network->architecture->training[o->plan])
+  if (!sparse && !network->architecture->training[o->plan])
     return willis_fail(err, WILLIS_UNSUPPORTED, "network %s cannot be trained %s",
                        network->architecture->name,
                        o->plan == WILLIS_TRAINING_RECOMPUTE ? "by recomputing" : "alone");
@@ -91,14 +107,14 @@ static enum willis_status trainer_prepare(struct willis_network *network,
   t->options = *options;
   t->extent = extent;
   t->threads = willis_parallel_threads();
-  const size_t plan_bytes = method_of(t)->plan_bytes();
+  const size_t plan_bytes = plan_bytes_of(t);
   t->plan = willis_take_zeroed(1, plan_bytes);
   if (!t->plan) return willis_fail_memory(err, "a trainer's plan", 1, plan_bytes);
   struct willis_arena counting = {0};
   plan_buffers(t, &counting);
   *bytes = counting.peak;
   counting = (struct willis_arena){0};
-  method_of(t)->plan(t->plan, t->extent, &counting);
+  plan_step(t, &counting);
   *step_bytes = counting.peak;
   return WILLIS_OK;
 }
@@ -111,7 +127,7 @@ enum willis_status willis_training_bytes(const struct willis_network *network,
   /* Planning reads the network and keeps the pointer only in a trainer that is gone below. */
   enum willis_status status =
       trainer_prepare((struct willis_network *)network, options, &t, bytes, &step_bytes, err);
-  if (status == WILLIS_OK) *bytes += step_bytes + sizeof *t + method_of(t)->plan_bytes();
+  if (status == WILLIS_OK) *bytes += step_bytes + sizeof *t + plan_bytes_of(t);
   willis_trainer_destroy(t);
   return status;
 }
@@ -129,7 +145,7 @@ enum willis_status willis_trainer_create(struct willis_network *network,
   if (status == WILLIS_OK) status = willis_arena_init(&t->step_arena, step_bytes, err);
   if (status != WILLIS_OK) goto out;
   plan_buffers(t, &t->arena);
-  method_of(t)->plan(t->plan, t->extent, &t->step_arena);
+  plan_step(t, &t->step_arena);
   willis_network_blocks(network, network->parameters, network->statistics, t->blocks);
   willis_network_blocks(network, t->gradient, NULL, t->gradient_blocks);
   memset(t->moment1, 0, (size_t)network->parameter_count * sizeof *t->moment1);
@@ -182,6 +198,9 @@ static enum willis_status compute_gradient(struct willis_trainer *t, struct will
                                            double *loss, struct willis_error *err) {
   const double count = (double)willis_extent_count(t->extent);
   t->has_gradient = false;
+  if (t->network->architecture->sparse)
+    return willis_fail(err, WILLIS_UNSUPPORTED, "network %s does not learn from volumes",
+                       t->network->architecture->name);
   sample->focal = (struct willis_focal){t->options.alpha, t->options.gamma, 1 / count};
   enum willis_status status =
       method_of(t)->gradient(t->plan, t->blocks, sample, loss, t->gradient_blocks, err);
@@ -262,6 +281,52 @@ enum willis_status willis_trainer_step(struct willis_trainer *trainer, const flo
                                        struct willis_error *err) {
   enum willis_status status = willis_trainer_gradient(trainer, x, target, loss, err);
   return status == WILLIS_OK ? willis_trainer_update(trainer, err) : status;
+}
+
+static enum willis_status plan_lesson(struct willis_trainer *t,
+                                      const struct willis_hull_lesson *lesson,
+                                      struct willis_error *err) {
+  struct willis_arena counting = {0};
+  willis_hull_plan(t->plan, &lesson->input, true, &counting);
+  if (counting.peak > t->step_arena.size) {
+    willis_arena_release(&t->step_arena);
+    enum willis_status status = willis_arena_init(&t->step_arena, counting.peak, err);
+    if (status != WILLIS_OK) return status;
+  }
+  willis_arena_rewind(&t->step_arena, 0);
+  willis_hull_plan(t->plan, &lesson->input, true, &t->step_arena);
+  return WILLIS_OK;
+}
+
+/* One odd head should not throw the network far. */
+static void shorten(float *gradient, ptrdiff_t count) {
+  double squares = 0;
+  for (ptrdiff_t i = 0; i < count; i++) squares += (double)gradient[i] * (double)gradient[i];
+  if (!(squares > 1)) return;
+  const float factor = (float)(1 / sqrt(squares));
+  for (ptrdiff_t i = 0; i < count; i++) gradient[i] *= factor;
+}
+
+enum willis_status willis_trainer_hull_step(struct willis_trainer *trainer,
+                                            const struct willis_hull_lesson *lesson, double *loss,
+                                            struct willis_error *err) {
+  struct willis_trainer *t = trainer;
+  struct willis_hull_plan *plan = t->plan;
+  t->has_gradient = false;
+  enum willis_status status = plan_lesson(t, lesson, err);
+  if (status != WILLIS_OK) return status;
+  willis_hull_forward(plan, t->blocks, &lesson->input);
+  *loss = willis_overlap_loss_gradient(lesson->input.views.rows, plan->logit, lesson->target,
+                                       lesson->missed, plan->logit);
+  if (!isfinite(*loss))
+    return willis_fail(err, WILLIS_NUMERIC, "step %" PRIu64 ": the loss is %g", t->steps + 1,
+                       *loss);
+  willis_hull_backward(plan, t->blocks, &lesson->input, t->gradient_blocks);
+  status = check_gradient(t, err);
+  if (status != WILLIS_OK) return status;
+  shorten(t->gradient, t->network->parameter_count);
+  t->has_gradient = true;
+  return willis_trainer_update(t, err);
 }
 
 float *willis_trainer_gradient_block(struct willis_trainer *trainer) {

@@ -273,9 +273,9 @@ static enum willis_status prepare(struct willis_dataset *dataset, ptrdiff_t i,
   if (!status) status = willis_volume_otsu(&volume, &p->otsu, err);
   if (!status && dataset->kept && dataset->form == WILLIS_DATASET_PROJECTIONS)
     status = make_slim(dataset, i, &volume, &p->slim, err);
-  else if (!status && dataset->kept)
+  else if (!status && dataset->kept && dataset->form == WILLIS_DATASET_VOLUMES)
     status = make_input(dataset, &volume, &p->input, err);
-  if (!status && dataset->kept && dataset->form == WILLIS_DATASET_VOLUMES) {
+  if (!status && dataset->kept && dataset->form != WILLIS_DATASET_PROJECTIONS) {
     p->volume = volume;
     volume = (struct willis_volume){0};
   }
@@ -342,7 +342,8 @@ enum willis_status willis_dataset_set_views(struct willis_dataset *dataset, int 
   if (dataset->sampling.views == views) return WILLIS_OK;
   dataset->sampling.views = views;
   enum willis_status status = check_sampling(&dataset->sampling, err);
-  for (ptrdiff_t i = 0; dataset->kept && i < dataset->count && !status; i++) {
+  const bool made = dataset->kept && dataset->form != WILLIS_DATASET_GREY;
+  for (ptrdiff_t i = 0; made && i < dataset->count && !status; i++) {
     struct patient *p = &dataset->patient[i];
     willis_volume_release(&p->input);
     slim_release(&p->slim);
@@ -378,13 +379,14 @@ enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_
                                         struct willis_pair *pair, struct willis_error *err) {
   struct patient *p = &dataset->patient[i];
   enum willis_status status = WILLIS_OK;
-  if (dataset->form != WILLIS_DATASET_VOLUMES)
+  const bool grey = dataset->form == WILLIS_DATASET_GREY;
+  if (dataset->form == WILLIS_DATASET_PROJECTIONS)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "a data set of projections has no volumes");
   if (!dataset->kept) {
     willis_volume_release(&dataset->volume);
     willis_volume_release(&dataset->input);
     status = reload(dataset, i, &dataset->volume, err);
-    if (!status) status = make_input(dataset, &dataset->volume, &dataset->input, err);
+    if (!status && !grey) status = make_input(dataset, &dataset->volume, &dataset->input, err);
     if (status) return status;
   }
   const struct willis_volume *volume = dataset->kept ? &p->volume : &dataset->volume;
@@ -394,7 +396,8 @@ enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_
   truth->grid = volume->grid;
   ptrdiff_t count = willis_grid_count(&volume->grid);
   for (ptrdiff_t v = 0; v < count; v++) truth->voxels[v] = volume->voxels[v] > p->otsu ? 1 : 0;
-  *pair = (struct willis_pair){volume, dataset->kept ? &p->input : &dataset->input, truth};
+  const struct willis_volume *input = dataset->kept ? &p->input : &dataset->input;
+  *pair = (struct willis_pair){volume, grey ? NULL : input, truth};
   return WILLIS_OK;
 }
 
@@ -411,6 +414,8 @@ enum willis_status willis_dataset_fetch_planes(struct willis_dataset *dataset, p
                                                struct willis_planes_pair *pair,
                                                struct willis_error *err) {
   enum willis_status status;
+  if (dataset->form == WILLIS_DATASET_GREY)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "a data set of grey volumes has no inputs");
   if (dataset->form == WILLIS_DATASET_VOLUMES) {
     struct willis_pair whole;
     status = willis_dataset_fetch(dataset, i, &whole, err);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "recon/feed.h"
+#include "recon/hull_case.h"
 
 #include <willis/projector.h>
 
@@ -11,6 +12,29 @@
 #include <string.h>
 
 enum { MULTIPLE = 8 };
+
+static bool is_hull(const struct willis_network *network) {
+  return !strcmp(willis_network_metadata(network, "network"), "hull");
+}
+
+/* The hull as a volume, then lists of its voxels, whose number is only known then: two in a hundred
+ * of all are more than most hulls have. */
+static enum willis_status plan_hull(const struct willis_projections *stack,
+                                    const struct willis_grid *grid, size_t held, size_t most,
+                                    struct willis_reconstruct_plan *plan,
+                                    struct willis_error *err) {
+  const double voxels = (double)willis_grid_count(grid), rows = 0.02 * voxels;
+  const double bytes =
+      voxels * sizeof(float) +
+      rows * (WILLIS_HULL_CASE_ROW_BYTES + (double)stack->view_count * WILLIS_HULL_CASE_VIEW_BYTES);
+  *plan = (struct willis_reconstruct_plan){grid->size[2], held + (size_t)bytes};
+  if (!most || plan->bytes <= most) return WILLIS_OK;
+  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
+                     "%td×%td×%td voxels need about %.1f MiB for their hull, more than the %.1f "
+                     "MiB allowed; a smaller size needs less",
+                     grid->size[0], grid->size[1], grid->size[2], (double)plan->bytes / (1 << 20),
+                     (double)most / (1 << 20));
+}
 
 enum willis_status willis_reconstruct_plan(const struct willis_projections *stack,
                                            const struct willis_network *network,
@@ -22,6 +46,7 @@ enum willis_status willis_reconstruct_plan(const struct willis_projections *stac
   *plan = (struct willis_reconstruct_plan){0};
   if (!willis_grid_count(grid))
     return willis_fail(err, WILLIS_GEOMETRY, "the output grid has no voxels or too many");
+  if (is_hull(network)) return plan_hull(stack, grid, held, most, plan, err);
   for (size_t i = 0; i < sizeof heights / sizeof *heights; i++) {
     size_t views = 0, inference = 0;
     enum willis_status status = willis_backproject_slab_bytes(stack, grid, heights[i], &views, err);
@@ -38,10 +63,11 @@ enum willis_status willis_reconstruct_plan(const struct willis_projections *stac
                      (double)most / (1 << 20));
 }
 
-static void warn_about_size(const struct willis_grid *grid, const struct willis_model_card *card,
+static void warn_about_size(const struct willis_network *network, const struct willis_grid *grid,
+                            const struct willis_model_card *card,
                             const struct willis_warnings *warnings) {
   const ptrdiff_t *n = grid->size;
-  if (n[0] % MULTIPLE || n[1] % MULTIPLE || n[2] % MULTIPLE)
+  if (!is_hull(network) && (n[0] % MULTIPLE || n[1] % MULTIPLE || n[2] % MULTIPLE))
     willis_warn(warnings,
                 "%td×%td×%td voxels are padded with zeros to multiples of %d for the "
                 "network",
@@ -77,7 +103,7 @@ static enum willis_status prepare(const struct willis_projections *stack,
   size_t result = whole ? (size_t)willis_grid_count(grid) * sizeof(float) : 0;
   status = willis_reconstruct_plan(stack, network, grid, options->held_memory + result,
                                    options->max_memory, plan, err);
-  if (!status) warn_about_size(grid, described ? &card : NULL, warnings);
+  if (!status) warn_about_size(network, grid, described ? &card : NULL, warnings);
   return status;
 }
 
@@ -87,6 +113,7 @@ static enum willis_status run(const struct willis_projections *stack,
                               const struct willis_plane_sink *sink, struct willis_error *err) {
   struct willis_feed feed = {.stack = stack, .grid = grid, .progress = progress};
   struct willis_plane_source source = {willis_feed_read, &feed};
+  if (is_hull(network)) return willis_hull_reconstruct(stack, network, grid, sink, err);
   enum willis_status status = willis_feed_range(&feed, height, err);
   if (!status)
     status = willis_network_infer_slabs(network, grid->size, height, &source,

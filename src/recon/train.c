@@ -14,6 +14,7 @@
 #include "io/text.h"
 #include "recon/dataset.h"
 #include "recon/feed.h"
+#include "recon/hull_train.h"
 #include "recon/sweep.h"
 
 #include <math.h>
@@ -79,6 +80,9 @@ static enum willis_status check_options(const struct willis_train_options *o,
   if (o->epochs < 1 || o->max_steps < 0 || o->patience < 0 || o->validate_every < 1 ||
       !(o->budget_s >= 0) || !(o->checkpoint_every_s >= 0))
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "a count of epochs, steps or seconds is < 1");
+  if (o->view_count_count < 0 || o->view_count_count > WILLIS_TRAIN_VIEW_COUNTS)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d view counts: expected at most %d",
+                       o->view_count_count, WILLIS_TRAIN_VIEW_COUNTS);
   if (willis_subset_count(training) < 1)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "no patient is left to train on");
   if (willis_subset_count(validation) && validation->dataset == training->dataset &&
@@ -129,7 +133,8 @@ static void digest_configuration(struct willis_run *run) {
   const struct willis_train_options *o = run->options;
   struct willis_digest digest;
   willis_digest_begin(&digest);
-  willis_digest_add_text(&digest, "dae parameters %td\n",
+  willis_digest_add_text(&digest, "%s parameters %td\n",
+                         willis_network_metadata(run->network, "network"),
                          willis_network_parameter_count(run->network));
   willis_digest_add_text(&digest, "alpha %.17g gamma %.17g rate %.17g bias %.17g schedule %d\n",
                          o->alpha, o->gamma, o->learning_rate, o->output_bias, (int)o->schedule);
@@ -142,6 +147,9 @@ static void digest_configuration(struct willis_run *run) {
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   willis_digest_add_text(&digest, "size %td views %d arc %.17g mode %d tissue %d\n", s->size,
                          s->views, s->arc_deg, (int)s->mode, (int)s->tissue);
+  for (int i = 0; run->hull && i < o->view_count_count; i++)
+    willis_digest_add_text(&digest, "views %d\n", o->view_counts[i]);
+  if (run->hull) willis_digest_add_text(&digest, "both modes %d\n", (int)o->both_modes);
   willis_digest_end(&digest, run->configuration);
   willis_digest_begin(&digest);
   willis_subset_digest(&run->training, &digest);
@@ -170,8 +178,12 @@ static bool resumes_its_own(const struct willis_run *run) {
 
 static enum willis_status set_up(struct willis_run *run, struct willis_error *err) {
   const struct willis_train_options *o = run->options;
-  enum willis_status status = willis_network_create("dae", o->seed, &run->network, err);
+  enum willis_status status =
+      willis_network_create(o->network ? o->network : "dae", o->seed, &run->network, err);
   if (status) return status;
+  run->hull = !strcmp(willis_network_metadata(run->network, "network"), "hull");
+  if (run->hull && o->view_count_count < 1)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "network hull: no view count to learn from");
   if (run->files->from)
     status = take_start(run, err);
   else if (!isnan(o->output_bias))
@@ -214,6 +226,7 @@ static void tear_down(struct willis_run *run) {
 static enum willis_status step(struct willis_run *run, ptrdiff_t i, double *loss,
                                struct willis_error *err) {
   enum willis_status status;
+  if (run->hull) return willis_hull_train_step(run, i, loss, err);
   if (run->options->plan == WILLIS_TRAINING_STORE) {
     struct willis_pair pair;
     status = willis_dataset_fetch(run->training.dataset, i, &pair, err);
@@ -246,6 +259,7 @@ static enum willis_status tally_planes(ptrdiff_t begin, ptrdiff_t end, const flo
 /* Adds validation patient i to the sweep. */
 static enum willis_status predict(struct willis_run *run, ptrdiff_t i, struct willis_sweep *sweep,
                                   struct willis_error *err) {
+  if (run->hull) return willis_hull_train_predict(run, i, sweep, err);
   struct willis_planes_pair pair;
   enum willis_status status = willis_dataset_fetch_planes(run->validation.dataset, i, &pair, err);
   if (status) return status;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "recon/feed.h"
+#include "recon/hull_case.h"
 
 #include <willis/io.h>
 #include <willis/network.h>
@@ -85,6 +86,24 @@ static size_t recomputed_bytes(const struct need *n, size_t patients) {
   return n->states + slim + larger(n->making + n->images, step);
 }
 
+/* The first way that fits. */
+static enum willis_status choose(const struct willis_train_memory *ways, size_t count,
+                                 const struct willis_sampling *sampling, size_t held, size_t most,
+                                 struct willis_train_memory *memory, struct willis_error *err) {
+  size_t least = SIZE_MAX;
+  for (size_t i = 0; i < count; i++) {
+    *memory = ways[i];
+    memory->bytes += held;
+    if (!most || memory->bytes <= most) return WILLIS_OK;
+    if (memory->bytes < least) least = memory->bytes;
+  }
+  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
+                     "training at %td³ with %d views needs at least %.1f MiB, more than the %.1f "
+                     "MiB allowed; a smaller size needs less",
+                     sampling->size, sampling->views, (double)least / (1 << 20),
+                     (double)most / (1 << 20));
+}
+
 enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
                                        const struct willis_sampling *sampling, bool validates,
                                        size_t held, size_t most, struct willis_train_memory *memory,
@@ -100,16 +119,27 @@ enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdi
        recomputed_bytes(&need, (size_t)count)},
       {WILLIS_TRAINING_RECOMPUTE, WILLIS_DATASET_PROJECTIONS, false, recomputed_bytes(&need, 0)},
   };
-  size_t least = SIZE_MAX;
-  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-    *memory = ways[i];
-    memory->bytes += held;
-    if (!most || memory->bytes <= most) return WILLIS_OK;
-    if (memory->bytes < least) least = memory->bytes;
-  }
-  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
-                     "training at %td³ with %d views needs at least %.1f MiB, more than the %.1f "
-                     "MiB allowed; a smaller size needs less",
-                     sampling->size, sampling->views, (double)least / (1 << 20),
-                     (double)most / (1 << 20));
+  return choose(ways, sizeof ways / sizeof *ways, sampling, held, most, memory, err);
+}
+
+/* A patient is its grey volume; beside it its truth, its turned volume and the hull. */
+static size_t hull_bytes(const struct need *n, size_t patients) {
+  const size_t rows = n->volume / sizeof(float) / 10;
+  return (patients + 3) * n->volume + n->making + n->images + n->states +
+         rows * (WILLIS_HULL_CASE_LESSON_BYTES + 2 * WILLIS_HULL_CASE_VIEW_BYTES);
+}
+
+enum willis_status willis_train_hull_memory(const struct willis_cohort *cohort, ptrdiff_t count,
+                                            const struct willis_sampling *sampling, size_t held,
+                                            size_t most, struct willis_train_memory *memory,
+                                            struct willis_error *err) {
+  struct need need;
+  *memory = (struct willis_train_memory){0};
+  enum willis_status status = find_need(cohort, count, sampling, false, &need, err);
+  if (status) return status;
+  const struct willis_train_memory ways[] = {
+      {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, true, hull_bytes(&need, (size_t)count)},
+      {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, false, hull_bytes(&need, 1)},
+  };
+  return choose(ways, sizeof ways / sizeof *ways, sampling, held, most, memory, err);
 }

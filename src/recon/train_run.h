@@ -36,6 +36,7 @@ struct willis_run {
   const struct willis_train_files *files;
   struct willis_subset training, validation;
   const struct willis_warnings *warnings;
+  bool hull; /* how steps and validation go: hull_train.h */
   struct willis_network *network;
   struct willis_trainer *trainer;
   unsigned char configuration[WILLIS_DIGEST_BYTES], data[WILLIS_DIGEST_BYTES];

@@ -229,9 +229,11 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
                                        struct willis_error *err) {
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   const struct willis_train_options *o = run->options;
-  char views[16], arc[32], size[16], cut[32], alpha[32], gamma[32], rate[32], bias[32], epoch[32],
+  char views[64], arc[32], size[16], cut[32], alpha[32], gamma[32], rate[32], bias[32], epoch[32],
       seed[32], patients[32];
-  snprintf(views, sizeof views, "%d", s->views);
+  int length = snprintf(views, sizeof views, "%d", run->hull ? o->view_counts[0] : s->views);
+  for (int i = 1; run->hull && i < o->view_count_count; i++)
+    length += snprintf(views + length, sizeof views - (size_t)length, ",%d", o->view_counts[i]);
   snprintf(arc, sizeof arc, "%.9g", s->arc_deg);
   snprintf(size, sizeof size, "%td", s->size);
   snprintf(cut, sizeof cut, "%.9g", threshold);
@@ -245,7 +247,9 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
   const char *const pair[][2] = {
       {"views", views},
       {"arc_deg", arc},
-      {"projection", s->mode == WILLIS_PROJECTION_SUM ? "sum" : "max"},
+      {"projection", run->hull && o->both_modes         ? "both"
+                     : s->mode == WILLIS_PROJECTION_SUM ? "sum"
+                                                        : "max"},
       {"size", size},
       {"threshold", cut},
       {"trained_on", o->trained_on ? o->trained_on : "unknown"},

@@ -1,0 +1,308 @@
+/* Views are taken two at a time: what happens along rays is one job a view, what happens at voxels
+ * one job a piece of the list, which goes through its views in order; so no sum depends on threads.
+ * Backward computes everything between the bids and the pool again: kept would be views × rows.
+ *
+ *   d bid_i = Σ_v ( softmax_i · Σ_{j on the ray} d rival_j − d rival_i ),  softmax_i =
+ * exp(−rival_i)
+ */
+#include "nn/ray_exchange.h"
+
+#include "nn/pairs.h"
+#include "nn/rms_norm.h"
+#include "nn/sparse_conv.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+  R = WILLIS_RAY_BIDS,
+  E = WILLIS_RAY_HIDDEN,
+  S = WILLIS_RAY_SEEN,
+  A = WILLIS_RAY_ABOUT,
+  IN = WILLIS_RAY_INPUTS,
+  POINT = WILLIS_RAY_POINT,
+  POOLED = WILLIS_RAY_POOLED,
+  GROUP = 2,
+  CHUNK = 256,
+  SHARDS = 8,
+  NONE = 255
+};
+
+static int most(int a, int b) {
+  return a > b ? a : b;
+}
+
+void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows, int channels,
+                              bool training, struct willis_arena *arena) {
+  *layer = (struct willis_ray_exchange){.channels = channels, .rows = rows};
+  layer->point = willis_arena_take(arena, rows * POINT, sizeof(float));
+  layer->pooled = willis_arena_take(arena, rows * POOLED, sizeof(float));
+  if (training) layer->best = willis_arena_take(arena, rows * E, 1);
+}
+
+void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *s, ptrdiff_t rows, ptrdiff_t rays,
+                                      int channels, bool training, struct willis_arena *arena) {
+  *s = (struct willis_ray_scratch){0};
+  s->normal = willis_arena_take(arena, rows * channels, sizeof(float));
+  s->rival = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
+  s->level = willis_arena_take(arena, GROUP * rays * R, sizeof(float));
+  s->packed = willis_arena_take(arena, (ptrdiff_t)most(channels, IN) * most(POOLED, channels),
+                                sizeof(float));
+  if (!training) return;
+  s->d_rival = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
+  s->d_point = willis_arena_take(arena, rows * POINT, sizeof(float));
+  s->d_pooled = willis_arena_take(arena, rows * POOLED, sizeof(float));
+  s->d_normal = willis_arena_take(arena, rows * channels, sizeof(float));
+  s->d_weight = willis_arena_take(arena, SHARDS * IN * E, sizeof(float));
+}
+
+/* exp(x) for −87 ≤ x ≤ 0, relative error 2e-7: plain enough for the compiler to make vectors of it.
+ * x = n·ln 2 + r, |r| ≤ ln 2 / 2; the series of exp(r); n into the exponent. */
+static inline float exponential(float x) {
+  const float rounder = 12582912.0f; /* 1.5·2^23 */
+  x = x < -87 ? -87 : x;
+  float n = x * 1.44269504f + rounder - rounder;
+  float r = x - n * 0.693359375f + n * 2.12194440e-4f, y = 1.0f / 720;
+  y = y * r + 1.0f / 120;
+  y = y * r + 1.0f / 24;
+  y = y * r + 1.0f / 6;
+  y = y * r + 0.5f;
+  y = y * r + 1;
+  y = y * r + 1;
+  int32_t bits = ((int32_t)n + 127) * (1 << 23);
+  float power;
+  memcpy(&power, &bits, sizeof power);
+  return y * power;
+}
+
+/* rival[i] of one view; `level` holds the rays' log-sums. */
+static void weigh_bids(const struct willis_ray_views *views, int v, const float *point,
+                       float *level, float *rival) {
+  const int32_t *ray = views->ray + v * views->rows;
+  for (ptrdiff_t l = 0; l < views->rays * R; l++) level[l] = -INFINITY;
+  for (ptrdiff_t i = 0; i < views->rows; i++)
+    for (int r = 0; ray[i] >= 0 && r < R; r++)
+      level[ray[i] * R + r] = fmaxf(level[ray[i] * R + r], point[i * POINT + r]);
+  /* The sum takes the maximum's place at the end; until then rival holds the exponents. */
+  for (ptrdiff_t i = 0; i < views->rows; i++)
+    for (int r = 0; r < R; r++)
+      rival[i * R + r] = ray[i] < 0 ? 0 : point[i * POINT + r] - level[ray[i] * R + r];
+  for (ptrdiff_t l = 0; l < views->rays * R; l++) level[l] = 0;
+  for (ptrdiff_t i = 0; i < views->rows; i++)
+    for (int r = 0; ray[i] >= 0 && r < R; r++)
+      level[ray[i] * R + r] += exponential(rival[i * R + r]);
+  for (ptrdiff_t l = 0; l < views->rays * R; l++)
+    if (level[l] > 0) level[l] = logf(level[l]);
+  for (ptrdiff_t i = 0; i < views->rows; i++)
+    for (int r = 0; ray[i] >= 0 && r < R; r++)
+      rival[i * R + r] = level[ray[i] * R + r] - rival[i * R + r];
+}
+
+/* One view's rows [begin, begin+count): what goes into the small network, and what comes out. */
+struct piece {
+  float in[CHUNK * IN], hidden[CHUNK * E];
+  int32_t order[CHUNK];
+};
+
+static void piece_init(struct piece *piece) {
+  for (int i = 0; i < CHUNK; i++) piece->order[i] = i;
+}
+
+static void ask_view(const struct willis_ray_views *views, int v, const float *rival,
+                     const float *point, const float *packed, ptrdiff_t begin, ptrdiff_t count,
+                     struct piece *piece) {
+  const float *seen = views->seen + (v * views->rows + begin) * S, *about = views->about + v * A;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    float *in = piece->in + i * IN;
+    memcpy(in, rival + (begin + i) * R, R * sizeof *in);
+    memcpy(in + R, seen + i * S, S * sizeof *in);
+    memcpy(in + R + S, about, A * sizeof *in);
+    memcpy(piece->hidden + i * E, point + (begin + i) * POINT + R, E * sizeof *in);
+  }
+  struct willis_pairs all = {count, piece->order, piece->order};
+  willis_pair_kernels(E)->product(&all, piece->in, IN, IN, packed, E, piece->hidden, E);
+  const int32_t *ray = views->ray + v * views->rows + begin;
+  for (ptrdiff_t i = 0; i < count; i++)
+    for (int e = 0; e < E; e++) {
+      float *h = &piece->hidden[i * E + e];
+      *h = *h > 0 && ray[i] >= 0 ? *h : 0;
+    }
+}
+
+static void pool(const struct willis_ray_exchange *layer, const float *share, int v,
+                 ptrdiff_t begin, ptrdiff_t count, const struct piece *piece) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    float *mean = layer->pooled + (begin + i) * POOLED, *top = mean + E;
+    uint8_t *best = layer->best ? layer->best + (begin + i) * E : NULL;
+    const float *h = piece->hidden + i * E;
+    for (int e = 0; e < E; e++) {
+      mean[e] += h[e] * share[begin + i];
+      if (best && h[e] > top[e]) best[e] = (uint8_t)v;
+      top[e] = h[e] > top[e] ? h[e] : top[e];
+    }
+  }
+}
+
+static const struct willis_sparse_conv *linear(struct willis_sparse_conv *conv, int inputs,
+                                               int outputs) {
+  *conv = (struct willis_sparse_conv){inputs, outputs, 1, false};
+  return conv;
+}
+
+/* A table that reads every row once, its own adjoint. */
+static void identity(struct willis_taps *table, ptrdiff_t rows) {
+  *table = (struct willis_taps){rows, 1, NULL, table, false};
+}
+
+void willis_ray_exchange_forward(struct willis_ray_exchange *layer,
+                                 const struct willis_ray_views *views,
+                                 const struct willis_ray_parameters *p, const float *x, float *y,
+                                 struct willis_ray_scratch *scratch) {
+  const int C = layer->channels;
+  const ptrdiff_t rows = layer->rows;
+  struct willis_taps each;
+  struct willis_sparse_conv conv;
+  identity(&each, rows);
+  willis_rms_norm_forward(rows, C, x, p->gain, scratch->normal);
+  willis_sparse_conv_forward(linear(&conv, C, POINT), &each, scratch->normal, p->point_weight,
+                             p->point_bias, false, layer->point, scratch->packed);
+  memset(layer->pooled, 0, (size_t)(rows * POOLED) * sizeof(float));
+  if (layer->best) memset(layer->best, NONE, (size_t)(rows * E));
+  willis_pairs_pack(IN, E, p->ray_weight, 1, IN, scratch->packed);
+  for (int first = 0; first < views->views; first += GROUP) {
+    const int group = views->views - first < GROUP ? views->views - first : GROUP;
+#pragma omp parallel for schedule(static, 1)
+    for (int g = 0; g < group; g++)
+      weigh_bids(views, first + g, layer->point, scratch->level + g * views->rays * R,
+                 scratch->rival + g * rows * R);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (ptrdiff_t begin = 0; begin < rows; begin += CHUNK) {
+      const ptrdiff_t count = rows - begin < CHUNK ? rows - begin : CHUNK;
+      struct piece piece;
+      piece_init(&piece);
+      for (int g = 0; g < group; g++) {
+        ask_view(views, first + g, scratch->rival + g * rows * R, layer->point, scratch->packed,
+                 begin, count, &piece);
+        pool(layer, views->share, first + g, begin, count, &piece);
+      }
+    }
+  }
+  if (y != x) memcpy(y, x, (size_t)(rows * C) * sizeof *y);
+  willis_sparse_conv_forward(linear(&conv, POOLED, C), &each, layer->pooled, p->out_weight,
+                             p->out_bias, true, y, scratch->packed);
+}
+
+/* d_hidden in place of hidden, and the bids' part of the inputs' gradient. */
+static void answer_view(const struct willis_ray_exchange *layer, const float *share,
+                        const float *d_pooled, int v, ptrdiff_t begin, ptrdiff_t count,
+                        const float *packed, float *d_point, float *d_rival, struct piece *piece) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    const float *d_mean = d_pooled + (begin + i) * POOLED, *d_top = d_mean + E;
+    const uint8_t *best = layer->best + (begin + i) * E;
+    float *h = piece->hidden + i * E, *d_self = d_point + (begin + i) * POINT + R;
+    for (int e = 0; e < E; e++) {
+      float d = d_mean[e] * share[begin + i] + (best[e] == v ? d_top[e] : 0);
+      h[e] = h[e] > 0 ? d : 0;
+      d_self[e] += h[e];
+    }
+  }
+  memset(d_rival + begin * R, 0, (size_t)(count * R) * sizeof *d_rival);
+  struct willis_pairs all = {count, piece->order, piece->order};
+  willis_pair_kernels(R)->product(&all, piece->hidden, E, E, packed, R, d_rival + begin * R, R);
+}
+
+/* Σ d rival of every ray of one view. */
+static void gather_rivals(const struct willis_ray_views *views, int v, const float *d_rival,
+                          float *level) {
+  const int32_t *ray = views->ray + v * views->rows;
+  memset(level, 0, (size_t)(views->rays * R) * sizeof *level);
+  for (ptrdiff_t i = 0; i < views->rows; i++)
+    for (int r = 0; ray[i] >= 0 && r < R; r++) level[ray[i] * R + r] += d_rival[i * R + r];
+}
+
+static void share_out(const struct willis_ray_views *views, int v, const float *rival,
+                      const float *d_rival, const float *level, ptrdiff_t begin, ptrdiff_t end,
+                      float *d_point) {
+  const int32_t *ray = views->ray + v * views->rows;
+  for (ptrdiff_t i = begin; i < end; i++)
+    for (int r = 0; ray[i] >= 0 && r < R; r++)
+      d_point[i * POINT + r] +=
+          exponential(-rival[i * R + r]) * level[ray[i] * R + r] - d_rival[i * R + r];
+}
+
+/* Through the views: d_pooled → d_point and the gradient of ray_weight. */
+static void through_views(struct willis_ray_exchange *layer, const struct willis_ray_views *views,
+                          const struct willis_ray_parameters *p,
+                          const struct willis_ray_parameters *gradient,
+                          struct willis_ray_scratch *s) {
+  const ptrdiff_t rows = layer->rows;
+  float backwards[E * R];
+  memset(s->d_point, 0, (size_t)(rows * POINT) * sizeof(float));
+  memset(s->d_weight, 0, SHARDS * IN * E * sizeof(float));
+  willis_pairs_pack(IN, E, p->ray_weight, 1, IN, s->packed);
+  willis_pairs_pack(E, R, p->ray_weight, IN, 1, backwards);
+  for (int first = 0; first < views->views; first += GROUP) {
+    const int group = views->views - first < GROUP ? views->views - first : GROUP;
+#pragma omp parallel for schedule(static, 1)
+    for (int g = 0; g < group; g++)
+      weigh_bids(views, first + g, layer->point, s->level + g * views->rays * R,
+                 s->rival + g * rows * R);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int shard = 0; shard < SHARDS; shard++) {
+      struct piece piece;
+      piece_init(&piece);
+      ptrdiff_t end = rows * (shard + 1) / SHARDS, count;
+      for (ptrdiff_t begin = rows * shard / SHARDS; begin < end; begin += count) {
+        count = end - begin < CHUNK ? end - begin : CHUNK;
+        for (int g = 0; g < group; g++) {
+          ask_view(views, first + g, s->rival + g * rows * R, layer->point, s->packed, begin, count,
+                   &piece);
+          answer_view(layer, views->share, s->d_pooled, first + g, begin, count, backwards,
+                      s->d_point, s->d_rival + g * rows * R, &piece);
+          struct willis_pairs all = {count, piece.order, piece.order};
+          willis_pair_kernels(E)->outer(&all, piece.in, IN, IN, piece.hidden, E, E,
+                                        s->d_weight + (ptrdiff_t)shard * IN * E);
+        }
+      }
+    }
+#pragma omp parallel for schedule(static, 1)
+    for (int g = 0; g < group; g++)
+      gather_rivals(views, first + g, s->d_rival + g * rows * R, s->level + g * views->rays * R);
+#pragma omp parallel for schedule(static)
+    for (ptrdiff_t begin = 0; begin < rows; begin += CHUNK)
+      for (int g = 0; g < group; g++)
+        share_out(views, first + g, s->rival + g * rows * R, s->d_rival + g * rows * R,
+                  s->level + g * views->rays * R, begin,
+                  rows - begin < CHUNK ? rows : begin + CHUNK, s->d_point);
+  }
+  for (int k = 0; k < IN; k++)
+    for (int e = 0; e < E; e++) {
+      float sum = 0;
+      for (int shard = 0; shard < SHARDS; shard++) sum += s->d_weight[(shard * IN + k) * E + e];
+      gradient->ray_weight[e * IN + k] = sum;
+    }
+}
+
+void willis_ray_exchange_backward(struct willis_ray_exchange *layer,
+                                  const struct willis_ray_views *views,
+                                  const struct willis_ray_parameters *p, const float *x, float *d_x,
+                                  const struct willis_ray_parameters *gradient,
+                                  struct willis_ray_scratch *scratch) {
+  const int C = layer->channels;
+  struct willis_ray_scratch *s = scratch;
+  struct willis_taps each;
+  struct willis_sparse_conv conv;
+  identity(&each, layer->rows);
+  linear(&conv, POOLED, C);
+  willis_sparse_conv_backward_weight(&conv, &each, layer->pooled, d_x, gradient->out_weight,
+                                     gradient->out_bias, s->packed);
+  willis_sparse_conv_backward_data(&conv, &each, d_x, p->out_weight, false, s->d_pooled, s->packed);
+  through_views(layer, views, p, gradient, s);
+  linear(&conv, C, POINT);
+  willis_rms_norm_forward(layer->rows, C, x, p->gain, s->normal);
+  willis_sparse_conv_backward_weight(&conv, &each, s->normal, s->d_point, gradient->point_weight,
+                                     gradient->point_bias, s->packed);
+  willis_sparse_conv_backward_data(&conv, &each, s->d_point, p->point_weight, false, s->d_normal,
+                                   s->packed);
+  willis_rms_norm_backward(layer->rows, C, x, p->gain, s->d_normal, d_x, gradient->gain);
+}

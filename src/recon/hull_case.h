@@ -1,0 +1,39 @@
+/* A head as the hull network sees it, from a projection stack. */
+#ifndef WILLIS_RECON_HULL_CASE_H
+#define WILLIS_RECON_HULL_CASE_H
+
+#include "nn/hull_net.h"
+#include "xray/hull_set.h"
+
+/* About what inference and training take for a voxel of the hull, and for each view of it. */
+enum {
+  WILLIS_HULL_CASE_ROW_BYTES = 900,
+  WILLIS_HULL_CASE_LESSON_BYTES = 4000,
+  WILLIS_HULL_CASE_VIEW_BYTES = 32
+};
+
+struct willis_hull_case {
+  struct willis_hull_set set;
+  struct willis_lattice lattice;
+  struct willis_hull_input input; /* points into the two; must stay where it is */
+};
+
+/* An empty hull is not an error: it has set.rows 0 and no lattice. The caller releases it. */
+WILLIS_CHECKED enum willis_status willis_hull_case_init(struct willis_hull_case *c,
+                                                        const struct willis_projections *stack,
+                                                        const struct willis_grid *grid,
+                                                        struct willis_error *err);
+void willis_hull_case_release(struct willis_hull_case *c);
+/* The probability of vessel in every voxel of the grid, 0 outside the hull, slices in order. */
+WILLIS_CHECKED enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
+                                                          const struct willis_network *network,
+                                                          const struct willis_grid *grid,
+                                                          const struct willis_plane_sink *sink,
+                                                          struct willis_error *err);
+/* The same into a volume that is there. */
+WILLIS_CHECKED enum willis_status
+willis_hull_reconstruct_whole(const struct willis_projections *stack,
+                              const struct willis_network *network,
+                              struct willis_volume *probability, struct willis_error *err);
+
+#endif

@@ -1,0 +1,46 @@
+/* The voxels that a visual hull leaves, as a list, and what every view shows of each of them: what
+ * a sparse network decides about, and by what (doc/beyond.md).
+ *
+ * Pixel values are divided by `unit`. MAX: the largest of the stack. SUM: what one voxel of vessel
+ * adds to a line integral, as the stack shows it: a pixel's value over the number of hull voxels on
+ * its ray, the least over a voxel's views, of which the 99th percentile is taken; so stacks need no
+ * common scale. φ(p) = log2(1 + p) keeps long line integrals in range. */
+#ifndef WILLIS_XRAY_HULL_SET_H
+#define WILLIS_XRAY_HULL_SET_H
+
+#include <willis/geometry.h>
+
+#include <stdint.h>
+
+enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXEL = 8 };
+
+/* A hull voxel's least pixel, in units: chosen on training patients for a recall of 0.999. */
+#define WILLIS_HULL_SET_LEAST_MAX 0.1
+#define WILLIS_HULL_SET_LEAST_SUM 0.15
+
+struct willis_hull_set {
+  ptrdiff_t rows, rays;
+  int views;
+  double unit;
+  int32_t *voxel; /* [rows] index in the grid, ascending */
+  /* [rows][8]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that see
+   * it, log2 of the number of views, how evenly their directions are spread, which part of them
+   * sees it, 1 for SUM */
+  float *about_voxel;
+  float *seen; /* [views][rows][7]: φ(p), log2(p + 1/16), φ(p) − φ(least), and φ of the pixels
+                  one voxel right, left, below, above − φ(p); 0 where not seen */
+  int32_t *ray; /* [views][rows] the bin, one voxel wide at the isocenter, that its shadow falls
+                   in; below `rays`, −1 where not seen */
+  float *about_view; /* [views][3]: x² − y², 2xy and z² of the beam's direction in the grid */
+  float *share;      /* [rows] 1/(views that see it), 0 for none */
+};
+
+/* Views of either kind. The caller releases the set, also an empty one. GEOMETRY, OUT_OF_MEMORY,
+ * INVALID_ARGUMENT (more than 254 views, 2^31 voxels or more). */
+WILLIS_CHECKED enum willis_status willis_hull_set_init(struct willis_hull_set *set,
+                                                       const struct willis_projections *stack,
+                                                       const struct willis_grid *grid,
+                                                       struct willis_error *err);
+void willis_hull_set_release(struct willis_hull_set *set);
+
+#endif

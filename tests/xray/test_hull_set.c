@@ -1,0 +1,279 @@
+/* The list of a hull's voxels, and what the views show of them: against the hull itself, against
+ * where points project to, and against pictures that are known everywhere. */
+#include "xray/hull_set.h"
+#include "xray_cases.h"
+
+#include "failing_allocator.h"
+
+enum { N = 24, SEEN = WILLIS_HULL_SET_SEEN, VOXEL = WILLIS_HULL_SET_VOXEL };
+
+/* A box of 100 in voxels [low, high) along every axis. */
+static struct willis_volume box(ptrdiff_t low, ptrdiff_t high) {
+  struct willis_volume volume = random_volume(N, 0.7, 1);
+  for (ptrdiff_t i = 0; i < N * N * N; i++) {
+    const ptrdiff_t x = i % N, y = i / N % N, z = i / N / N;
+    const bool in = x >= low && x < high && y >= low && y < high && z >= low && z < high;
+    volume.voxels[i] = in ? 100 : 0;
+  }
+  return volume;
+}
+
+static struct willis_projections views_of(const struct willis_volume *volume, int views,
+                                          double step_deg, enum willis_projection_mode mode) {
+  struct willis_error err;
+  struct willis_projections stack;
+  assert_ok(willis_projections_create(&stack, N, N, views, &err));
+  willis_grid_centre(&volume->grid, stack.isocenter_mm);
+  stack.mode = mode;
+  for (int v = 0; v < views; v++) stack.view[v] = willis_view_parallel(step_deg * v, &volume->grid);
+  assert_ok(willis_project(volume, &stack, &err));
+  return stack;
+}
+
+static void lists_what_the_hull_leaves(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_hull_set set;
+  struct willis_volume volume = box(8, 15), hull;
+  struct willis_projections stack = views_of(&volume, 4, 31, WILLIS_PROJECTION_MAX);
+  assert_ok(willis_volume_create(&hull, &volume.grid, &err));
+  assert_ok(willis_hull(&stack, &hull, &err));
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+  ptrdiff_t row = 0;
+  for (int32_t i = 0; i < N * N * N; i++) {
+    if ((double)hull.voxels[i] < 100 * WILLIS_HULL_SET_LEAST_MAX) continue;
+    assert_true(row < set.rows);
+    assert_int_equal(set.voxel[row], i);
+    const double least = (double)hull.voxels[i] / 100;
+    assert_true(fabs((double)set.about_voxel[row * VOXEL] - log2(1 + least)) < 1e-5);
+    row++;
+  }
+  assert_int_equal(row, set.rows);
+  /* The least over the views is the hull's value. */
+  for (row = 0; row < set.rows; row++) {
+    double least = INFINITY, mean = 0;
+    for (int v = 0; v < set.views; v++) {
+      least = fmin(least, (double)set.seen[(v * set.rows + row) * SEEN]);
+      mean += (double)set.seen[(v * set.rows + row) * SEEN] / set.views;
+    }
+    assert_true(fabs(least - (double)set.about_voxel[row * VOXEL]) < 1e-5);
+    assert_true(fabs(mean - (double)set.about_voxel[row * VOXEL + 2]) < 1e-5);
+    assert_true(fabs((double)set.share[row] - 0.25) <= 0);
+  }
+  willis_hull_set_release(&set);
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+  willis_volume_release(&hull);
+}
+
+/* The column and row on which a row of the set falls. */
+static void project(const struct willis_hull_set *set, const struct willis_projections *stack,
+                    const struct willis_grid *grid, ptrdiff_t row, int v, double *column,
+                    double *down) {
+  const int32_t i = set->voxel[row];
+  double place[3] = {i % grid->size[0], (int)(i / grid->size[0] % grid->size[1]),
+                     (int)(i / grid->size[0] / grid->size[1])};
+  double world[3];
+  willis_grid_to_world(grid, place, world);
+  for (int a = 0; a < 3; a++) world[a] -= stack->isocenter_mm[a];
+  willis_view_project_point(&stack->view[v], world, column, down);
+}
+
+static struct willis_projections ramp_stack(const struct willis_grid *grid, bool cone) {
+  struct willis_error err;
+  struct willis_projections stack;
+  const ptrdiff_t columns = 60, rows = 50;
+  assert_ok(willis_projections_create(&stack, columns, rows, 2, &err));
+  willis_grid_centre(grid, stack.isocenter_mm);
+  for (int v = 0; v < 2; v++) {
+    struct willis_view *view = &stack.view[v];
+    *view = willis_view_parallel(70 * v - 20, grid);
+    view->secondary_angle_deg = 10 * v;
+    view->column_spacing_mm = 0.5;
+    view->row_spacing_mm = 0.4;
+    view->principal_column = (double)(columns - 1) / 2 + 1;
+    view->principal_row = (double)(rows - 1) / 2;
+    if (cone) {
+      view->kind = WILLIS_VIEW_CONE;
+      view->source_to_detector_mm = 300;
+      view->source_to_isocenter_mm = 200;
+    }
+  }
+  for (ptrdiff_t i = 0; i < columns * rows * 2; i++)
+    stack.pixels[i] = (float)(100 + i % columns + 3 * (i / columns % rows));
+  return stack;
+}
+
+/* On a picture that is linear everywhere interpolation is exact, and so is every neighbour. */
+static void sees_linear_pictures_exactly(void **state) {
+  (void)state;
+  struct willis_error err;
+  const struct willis_grid grid = willis_grid_cube(16, 0.7, (double[]){5, -3, 8});
+  for (int cone = 0; cone < 2; cone++) {
+    struct willis_projections stack = ramp_stack(&grid, cone);
+    struct willis_hull_set set;
+    assert_ok(willis_hull_set_init(&set, &stack, &grid, &err));
+    assert_int_equal(set.rows, 16 * 16 * 16);
+    ptrdiff_t inner_rows = 0;
+    for (ptrdiff_t row = 0; row < set.rows; row++)
+      for (int v = 0; v < 2; v++) {
+        double column, down;
+        project(&set, &stack, &grid, row, v, &column, &down);
+        const bool on = column >= 0 && column <= 59 && down >= 0 && down <= 49;
+        const float *seen = set.seen + (v * set.rows + row) * SEEN;
+        assert_int_equal(set.ray[v * set.rows + row] >= 0, on);
+        assert_true(set.ray[v * set.rows + row] < set.rays);
+        if (!on) continue;
+        const double p = (100 + column + 3 * down) / set.unit;
+        assert_true(fabs((double)seen[0] - log2(1 + p)) < 1e-5);
+        assert_true(fabs((double)seen[1] - log2(p + 0.0625)) < 1e-5);
+        const double step = 0.7 / 0.5 * (cone ? 1.5 : 1);
+        if (column + step > 59 || down - 3 < 0) continue;
+        const double right = (100 + column + step + 3 * down) / set.unit;
+        assert_true(fabs((double)seen[3] - log2((1 + right) / (1 + p))) < 1e-5);
+        inner_rows++;
+      }
+    assert_true(inner_rows > set.rows);
+    willis_hull_set_release(&set);
+    willis_projections_release(&stack);
+  }
+}
+
+/* Two voxels share a ray of a view exactly when they fall into the same voxel-wide bin. */
+static void rays_are_a_voxel_wide(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_hull_set set;
+  struct willis_volume volume = box(9, 14);
+  struct willis_projections stack = views_of(&volume, 3, 40, WILLIS_PROJECTION_MAX);
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+  for (int v = 0; v < set.views; v++)
+    for (ptrdiff_t a = 0; a < set.rows; a += 7)
+      for (ptrdiff_t b = 0; b < set.rows; b += 3) {
+        double column[2], down[2];
+        project(&set, &stack, &volume.grid, a, v, &column[0], &down[0]);
+        project(&set, &stack, &volume.grid, b, v, &column[1], &down[1]);
+        /* Rounding may differ by a hair at the border of two bins. */
+        if (fabs(column[0] - floor(column[0]) - 0.5) < 1e-9 ||
+            fabs(column[1] - floor(column[1]) - 0.5) < 1e-9)
+          continue;
+        const bool same = floor(column[0] + 0.5) == floor(column[1] + 0.5) &&
+                          floor(down[0] + 0.5) == floor(down[1] + 0.5);
+        assert_int_equal(set.ray[v * set.rows + a] == set.ray[v * set.rows + b], same);
+      }
+  willis_hull_set_release(&set);
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+}
+
+static void scale_of_the_pictures_is_of_no_account(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_volume volume = box(8, 15);
+  for (int mode = 0; mode < 2; mode++) {
+    struct willis_hull_set set, louder;
+    struct willis_projections stack = views_of(&volume, 3, 31, (enum willis_projection_mode)mode);
+    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+    for (ptrdiff_t i = 0; i < pixel_count(&stack); i++) stack.pixels[i] *= 8;
+    assert_ok(willis_hull_set_init(&louder, &stack, &volume.grid, &err));
+    assert_int_equal(set.rows, louder.rows);
+    assert_true(set.rows > 0);
+    assert_memory_equal(set.voxel, louder.voxel, (size_t)set.rows * sizeof *set.voxel);
+    assert_memory_equal(set.seen, louder.seen, (size_t)(set.rows * 3 * SEEN) * sizeof *set.seen);
+    assert_memory_equal(set.about_voxel, louder.about_voxel,
+                        (size_t)(set.rows * VOXEL) * sizeof *set.seen);
+    assert_true(fabs((double)set.about_voxel[VOXEL - 1] - mode) <= 0);
+    willis_hull_set_release(&set);
+    willis_hull_set_release(&louder);
+    willis_projections_release(&stack);
+  }
+  willis_volume_release(&volume);
+}
+
+/* A box seen from its sides is its own hull: every pixel is its depth times one voxel's share. */
+static void unit_of_line_integrals_is_a_voxel(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_hull_set set;
+  struct willis_volume volume = box(8, 15);
+  struct willis_projections stack = views_of(&volume, 2, 90, WILLIS_PROJECTION_SUM);
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+  assert_int_equal(set.rows, 7 * 7 * 7);
+  assert_true(fabs(set.unit - 100 * 0.7) < 1e-3);
+  assert_true(fabs((double)set.seen[0] - 3) < 1e-4); /* log2(1 + 7) */
+  willis_hull_set_release(&set);
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+}
+
+static void black_pictures_show_nothing(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_volume volume = box(0, 0);
+  for (int mode = 0; mode < 2; mode++) {
+    struct willis_hull_set set;
+    struct willis_projections stack = views_of(&volume, 2, 90, (enum willis_projection_mode)mode);
+    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+    assert_int_equal(set.rows, 0);
+    willis_hull_set_release(&set);
+    willis_projections_release(&stack);
+  }
+  willis_volume_release(&volume);
+}
+
+static void same_bits_for_any_threads(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_hull_set first, other;
+  struct willis_volume volume = box(7, 16);
+  struct willis_projections stack = views_of(&volume, 3, 31, WILLIS_PROJECTION_SUM);
+  willis_parallel_set_threads(1);
+  assert_ok(willis_hull_set_init(&first, &stack, &volume.grid, &err));
+  for (int threads = 2; threads <= 8; threads *= 2) {
+    willis_parallel_set_threads(threads);
+    assert_ok(willis_hull_set_init(&other, &stack, &volume.grid, &err));
+    assert_int_equal(other.rows, first.rows);
+    assert_memory_equal(other.seen, first.seen,
+                        (size_t)(first.rows * 3 * SEEN) * sizeof *first.seen);
+    assert_memory_equal(other.ray, first.ray, (size_t)(first.rows * 3) * sizeof *first.ray);
+    willis_hull_set_release(&other);
+  }
+  willis_parallel_set_threads(0);
+  willis_hull_set_release(&first);
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  struct willis_volume volume = box(8, 15);
+  struct willis_projections stack = views_of(&volume, 3, 31, WILLIS_PROJECTION_SUM);
+  enum willis_status status = WILLIS_OUT_OF_MEMORY;
+  for (int n = 0; status; n++) {
+    struct failing_allocator failing = {n, 0};
+    struct willis_hull_set set;
+    assert_true(n < 100);
+    failing_allocator_use(&failing);
+    status = willis_hull_set_init(&set, &stack, &volume.grid, NULL);
+    if (!status) willis_hull_set_release(&set);
+    failing_allocator_use(NULL);
+    assert_true(status == WILLIS_OK || status == WILLIS_OUT_OF_MEMORY);
+    assert_int_equal(failing.held, 0);
+  }
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(lists_what_the_hull_leaves),
+      cmocka_unit_test(sees_linear_pictures_exactly),
+      cmocka_unit_test(rays_are_a_voxel_wide),
+      cmocka_unit_test(scale_of_the_pictures_is_of_no_account),
+      cmocka_unit_test(unit_of_line_integrals_is_a_voxel),
+      cmocka_unit_test(black_pictures_show_nothing),
+      cmocka_unit_test(same_bits_for_any_threads),
+      cmocka_unit_test(every_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
