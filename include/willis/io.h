@@ -76,10 +76,11 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_tree_write(const char *path,
                                                                bool overwrite,
                                                                struct willis_error *err);
 
-/* Whether `path` may be written later: nothing is there, or a folder, or `overwrite` is set; else
- * EXISTS. IO when its folder is not there or not writable. "-" always may. */
-WILLIS_API WILLIS_CHECKED enum willis_status willis_output_check(const char *path, bool overwrite,
-                                                                 struct willis_error *err);
+/* Whether `path` may be written later: nothing is there, or a file and `overwrite` is set (else
+ * EXISTS), or, with `folder`, a folder. IO for a folder otherwise, and when its own folder is not
+ * there or not writable. "-" always may. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_output_check(const char *path, bool overwrite, bool folder, struct willis_error *err);
 
 /* What a path holds, told by its content. */
 enum willis_file_kind {

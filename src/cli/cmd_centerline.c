@@ -66,5 +66,6 @@ const struct command cmd_centerline = {
     .least_arguments = 1,
     .most_arguments = 1,
     .needs_output = true,
+    .output = OUTPUT_NAMED,
     .run = run,
 };

@@ -98,6 +98,7 @@ const struct command cmd_prepare = {
     .least_arguments = 1,
     .most_arguments = MOST_RUNS,
     .needs_output = true,
+    .output = OUTPUT_NAMED,
     .rows = prepare_rows,
     .run = run,
 };

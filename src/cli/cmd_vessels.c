@@ -97,6 +97,7 @@ const struct command cmd_vessels = {
     .least_arguments = 1,
     .most_arguments = 1,
     .needs_output = true,
+    .output = OUTPUT_NAMED,
     .rows = rows,
     .run = run,
 };

@@ -57,7 +57,10 @@ void print_help(const struct command *command, FILE *to) {
   }
   fputs("\nCommon options:\n", to);
   for (const struct option_row *row = common_rows; row->name; row++)
-    if (is_common_shown(command, row)) print_row(row, to);
+    if (is_common_shown(command, row)) {
+      const struct option_row own = common_row_of(command, row);
+      print_row(&own, to);
+    }
 }
 
 void print_overview(FILE *to) {

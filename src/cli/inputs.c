@@ -102,7 +102,7 @@ enum willis_status make_on_grid(const struct call *call, const struct option_val
     cubic = grid;
   else
     status = willis_grid_make_cubic(&grid, 0, 0, &cubic, err);
-  if (!status) status = willis_volume_create(&cube, &cubic, err);
+  if (!status && willis_volume_create(&cube, &cubic, err)) status = fail_in(err, call->argument[0]);
   if (!status && make(stack, &cube, err)) status = fail_in(err, call->argument[0]);
   if (!status && !direct) {
     warn(call, "the output grid is no cube along LPS: made on %td voxels of %g mm and resampled",

@@ -75,7 +75,10 @@ static void put_command_page(const struct command *command, FILE *to) {
   for (const struct option_row *row = command->rows; row && row->name; row++) put_row(to, row);
   fputs(".SS Common options\n", to);
   for (const struct option_row *row = common_rows; row->name; row++)
-    if (command->needs_output || strcmp(row->name, "output")) put_row(to, row);
+    if (command->needs_output || strcmp(row->name, "output")) {
+      const struct option_row own = common_row_of(command, row);
+      put_row(to, &own);
+    }
   put_tail(to);
   fputs(".BR willis (1)\n", to);
 }

@@ -54,6 +54,15 @@ const struct option_row common_rows[] = {
     {0},
 };
 
+struct option_row common_row_of(const struct command *command, const struct option_row *row) {
+  static const char *const helps[] = {
+      [OUTPUT_NAMED] = "Where the result goes", [OUTPUT_FOLDER] = "The folder that is filled"};
+  struct option_row own = *row;
+  if (row == &common_rows[COMMON_OUTPUT] && command->output) own.help = helps[command->output];
+  if (row == &common_rows[COMMON_OUTPUT] && command->output == OUTPUT_FOLDER) own.argument = "DIR";
+  return own;
+}
+
 /* ---- messages ---- */
 
 int print_error(const char *subject, const struct willis_error *err) {
@@ -342,7 +351,8 @@ static int check_arguments(const struct command *command, int count) {
 
 int check_output(const struct call *call, const char *path) {
   struct willis_error err;
-  return willis_output_check(path, call->force, &err) ? print_error(path, &err) : 0;
+  const bool folder = path == call->output && call->command->output == OUTPUT_FOLDER;
+  return willis_output_check(path, call->force, folder, &err) ? print_error(path, &err) : 0;
 }
 
 static bool is_output(const struct parser *p, int i) {

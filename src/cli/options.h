@@ -56,6 +56,13 @@ struct call {
   struct willis_warnings warnings; /* "willis: warning: …" on stderr */
 };
 
+/* What -o may be. */
+enum output_kind {
+  OUTPUT_ANY,   /* a file, or - for stdout */
+  OUTPUT_NAMED, /* a file: several are written, or the ending says what kind it is */
+  OUTPUT_FOLDER
+};
+
 struct command {
   const char *name;
   const char *arguments;               /* "VOL -o PROJ" */
@@ -63,6 +70,7 @@ struct command {
   const char *details;                 /* paragraphs for -h and the man page; null for none */
   int least_arguments, most_arguments; /* most −1: any number */
   bool needs_output;
+  enum output_kind output;
   const struct option_row *rows; /* ends with a row whose name is null; null for none */
   /* Returns the exit code: 0, 1 after print_error(), 2 after print_usage_error(). */
   int (*run)(const struct call *call);
@@ -86,6 +94,8 @@ int check_output(const struct call *call, const char *path);
 extern const struct command *const commands[];
 /* Options that every command has; `output` only those with needs_output. */
 extern const struct option_row common_rows[];
+/* A common row as the command has it: what its -o may be. */
+struct option_row common_row_of(const struct command *command, const struct option_row *row);
 const struct command *find_command(const char *name);
 /* The known word nearest to `word`, if it is near enough to be what was meant; else null. */
 const char *nearest_command(const char *word);

@@ -38,10 +38,8 @@ enum willis_status willis_model_describe(const struct willis_network *network,
                                          struct willis_model_card *card, struct willis_error *err) {
   *card = (struct willis_model_card){.threshold = 0.5};
   double views = 0, size = 0;
-  card->any_views = !strcmp(willis_network_metadata(network, "network"), "hull");
-  enum willis_status status = WILLIS_OK;
-  if (!card->any_views) status = number(network, "views", 1, 100000, &views, err);
-  if (!status && !card->any_views) status = number(network, "arc_deg", 0, 360, &card->arc_deg, err);
+  enum willis_status status = number(network, "views", 1, 100000, &views, err);
+  if (!status) status = number(network, "arc_deg", 0, 360, &card->arc_deg, err);
   if (!status) status = number(network, "size", 1, 100000, &size, err);
   if (!status && willis_network_metadata(network, "threshold"))
     status = number(network, "threshold", 0, 1, &card->threshold, err);
@@ -49,13 +47,11 @@ enum willis_status willis_model_describe(const struct willis_network *network,
   card->views = (int)views;
   card->size = (ptrdiff_t)size;
   const char *mode = willis_network_metadata(network, "projection");
-  card->any_mode = card->any_views && mode && !strcmp(mode, "both");
-  if (!card->any_mode && (!mode || (strcmp(mode, "max") && strcmp(mode, "sum"))))
+  if (!mode || (strcmp(mode, "max") && strcmp(mode, "sum")))
     return willis_fail(err, WILLIS_FORMAT,
                        "the model's metadata: projection '%.40s': expected max or sum",
                        mode ? mode : "");
-  card->mode =
-      !card->any_mode && !strcmp(mode, "sum") ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
+  card->mode = strcmp(mode, "sum") ? WILLIS_PROJECTION_MAX : WILLIS_PROJECTION_SUM;
   const char *trained_on = willis_network_metadata(network, "trained_on");
   snprintf(card->trained_on, sizeof card->trained_on, "%s", trained_on ? trained_on : "unknown");
   return WILLIS_OK;
@@ -64,15 +60,14 @@ enum willis_status willis_model_describe(const struct willis_network *network,
 enum willis_status willis_model_check(const struct willis_model_card *card,
                                       const struct willis_projections *stack,
                                       struct willis_error *err) {
-  if (!card->any_views && card->views != stack->view_count)
+  if (card->views != stack->view_count)
     return willis_fail(err, WILLIS_MISMATCH, "the model is for %d views, the stack has %td",
                        card->views, stack->view_count);
-  if (!card->any_mode && card->mode != stack->mode)
+  if (card->mode != stack->mode)
     return willis_fail(err, WILLIS_MISMATCH,
                        "the model is for %s projections, the stack holds %s projections",
                        card->mode == WILLIS_PROJECTION_SUM ? "sum" : "max",
                        stack->mode == WILLIS_PROJECTION_SUM ? "sum" : "max");
-  if (card->any_views) return WILLIS_OK;
   double angle[90];
   enum willis_status status = willis_views_arc(card->views, card->arc_deg, angle, err);
   for (int k = 0; k < card->views && !status; k++) {
@@ -202,5 +197,8 @@ enum willis_status willis_model_find(const char *name, const char *const *folder
   }
   for (int i = 0; i < shelf.count; i++)
     if (!strcmp(shelf.name[i], name)) return place(&shelf, i, folder, path, path_size, err);
+  enum willis_path_kind kind;
+  if (!willis_path_look(name, &kind, NULL) && kind == WILLIS_PATH_FILE)
+    return willis_fail(err, WILLIS_IO, "%.200s: a file, but no model (%s)", name, ending);
   return willis_fail(err, WILLIS_IO, "no model is called '%.60s'; there are: %s", name, list);
 }
