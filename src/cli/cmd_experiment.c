@@ -11,7 +11,7 @@ static const double minute_s = 60;
 /* clang-format off */
 enum {
   DATA, FIRST, TEST_LAST, VALIDATE, SIZE, EPOCHS, TRIAL_EPOCHS, VIEWS, RESUME, ARC, MODE, TISSUE,
-  PATIENCE, BUDGET, DATA_NAME, ALSO, FROM, SETTING
+  PATIENCE, BUDGET, DATA_NAME, ALSO, FROM, SETTING, MAX_MEMORY
 };
 /* clang-format on */
 static const struct option_row rows[] = {
@@ -44,6 +44,8 @@ static const struct option_row rows[] = {
               "Start every training with DIR/dae-<views>.safetensors, of whatever size", 0, 0},
     [SETTING] = {"setting", 0, OPTION_TEXT, "NAME", NULL,
                  "Train with this candidate (a, b, c) alone: no trials, and not the paper's", 0, 0},
+    [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
+                    "Of each training: the fastest way that stays below", 0, 0},
     {0},
 };
 
@@ -104,6 +106,7 @@ static int run(const struct call *call) {
   options.budget_s = o[BUDGET].real * minute_s;
   options.from = o[FROM].text;
   options.setting = o[SETTING].text;
+  options.max_memory = o[MAX_MEMORY].given ? (size_t)o[MAX_MEMORY].integer : 0;
   options.seed = call->seed;
   if (willis_experiment_table1(&options, &call->progress, &call->warnings, &err))
     return print_error(NULL, &err);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_VIEW_COUNTS = 16, PATH_SIZE = 4096 };
+enum { MOST_VIEW_COUNTS = WILLIS_TRAIN_VIEW_COUNTS, PATH_SIZE = 4096 };
 static const double minute_s = 60;
 
 /* One call's worth of training: what the options say, and the patients. */
@@ -17,7 +17,7 @@ struct session {
   ptrdiff_t train, validate; /* patients [0, train) and [train, train + validate) */
   struct willis_train_options options;
   struct willis_train_memory memory;
-  int view_count[MOST_VIEW_COUNTS], models;
+  int view_count[MOST_VIEW_COUNTS], view_counts, models;
   bool save_failed;
   json_t *report;
 };
@@ -47,6 +47,9 @@ static int read_views(struct session *s) {
   if (s->models < 1)
     return print_usage_error(s->call->command, "--views: '%s' is not up to %d numbers from 2 to 90",
                              text, MOST_VIEW_COUNTS);
+  s->view_counts = s->models;
+  /* One network for all of them. */
+  if (s->call->option[NETWORK].integer) s->models = 1;
   if (s->models > 1 && (s->call->option[RESUME].given || s->call->option[LOG].given))
     return print_usage_error(s->call->command, "--resume and --log go with one view count");
   return 0;
@@ -87,8 +90,12 @@ static int choose_memory(struct session *s, const struct willis_sampling *sampli
   const struct option_value *o = s->call->option;
   struct willis_train_memory *m = &s->memory;
   struct willis_error err;
-  if (willis_train_memory(&s->cohort, s->train + s->validate, sampling, s->validate > 0,
-                          memory_in_use(), (size_t)o[MAX_MEMORY].integer, m, &err))
+  const size_t most = (size_t)o[MAX_MEMORY].integer;
+  const ptrdiff_t count = s->train + s->validate;
+  if (o[NETWORK].integer
+          ? willis_train_hull_memory(&s->cohort, count, sampling, memory_in_use(), most, m, &err)
+          : willis_train_memory(&s->cohort, count, sampling, s->validate > 0, memory_in_use(), most,
+                                m, &err))
     return print_error(NULL, &err);
   s->options.plan = m->plan;
   if (!s->call->quiet)
@@ -109,10 +116,10 @@ static int load(struct session *s) {
   struct willis_sampling sampling = willis_sampling_defaults();
   sampling.size = (ptrdiff_t)o[SIZE].integer;
   sampling.arc_deg = o[ARC].real;
-  sampling.mode = o[MODE].integer ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
+  sampling.mode = o[MODE].integer == 1 ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
   sampling.tissue = o[TISSUE].given;
   /* The most views that will be needed count. */
-  for (int i = 0; i < s->models; i++)
+  for (int i = 0; i < s->view_counts; i++)
     if (i == 0 || sampling.views < s->view_count[i]) sampling.views = s->view_count[i];
   code = choose_memory(s, &sampling);
   if (code) return code;
@@ -175,11 +182,15 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
   if (!strcmp(call->output, "-"))
     return print_usage_error(call->command, "a model cannot go to stdout: name a file");
+  if (call->option[MODE].integer == 2 && !call->option[NETWORK].integer)
+    return print_usage_error(call->command, "--mode both is for --network hull");
   if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
     return print_usage_error(call->command, "--output-bias and --from both say how to start");
   int code = read_views(&s);
   if (code) return code;
   s.options = read_train_options(call);
+  s.options.view_count_count = s.view_counts;
+  memcpy(s.options.view_counts, s.view_count, sizeof s.view_count);
   char path[PATH_SIZE];
   for (int i = 0; i < s.models && !code; i++) {
     model_path(&s, i, path);

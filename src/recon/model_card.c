@@ -38,8 +38,10 @@ enum willis_status willis_model_describe(const struct willis_network *network,
                                          struct willis_model_card *card, struct willis_error *err) {
   *card = (struct willis_model_card){.threshold = 0.5};
   double views = 0, size = 0;
-  enum willis_status status = number(network, "views", 1, 100000, &views, err);
-  if (!status) status = number(network, "arc_deg", 0, 360, &card->arc_deg, err);
+  card->any_views = !strcmp(willis_network_metadata(network, "network"), "hull");
+  enum willis_status status = WILLIS_OK;
+  if (!card->any_views) status = number(network, "views", 1, 100000, &views, err);
+  if (!status && !card->any_views) status = number(network, "arc_deg", 0, 360, &card->arc_deg, err);
   if (!status) status = number(network, "size", 1, 100000, &size, err);
   if (!status && willis_network_metadata(network, "threshold"))
     status = number(network, "threshold", 0, 1, &card->threshold, err);
@@ -47,11 +49,13 @@ enum willis_status willis_model_describe(const struct willis_network *network,
   card->views = (int)views;
   card->size = (ptrdiff_t)size;
   const char *mode = willis_network_metadata(network, "projection");
-  if (!mode || (strcmp(mode, "max") && strcmp(mode, "sum")))
+  card->any_mode = card->any_views && mode && !strcmp(mode, "both");
+  if (!card->any_mode && (!mode || (strcmp(mode, "max") && strcmp(mode, "sum"))))
     return willis_fail(err, WILLIS_FORMAT,
                        "the model's metadata: projection '%.40s': expected max or sum",
                        mode ? mode : "");
-  card->mode = strcmp(mode, "sum") ? WILLIS_PROJECTION_MAX : WILLIS_PROJECTION_SUM;
+  card->mode =
+      !card->any_mode && !strcmp(mode, "sum") ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
   const char *trained_on = willis_network_metadata(network, "trained_on");
   snprintf(card->trained_on, sizeof card->trained_on, "%s", trained_on ? trained_on : "unknown");
   return WILLIS_OK;
@@ -60,14 +64,15 @@ enum willis_status willis_model_describe(const struct willis_network *network,
 enum willis_status willis_model_check(const struct willis_model_card *card,
                                       const struct willis_projections *stack,
                                       struct willis_error *err) {
-  if (card->views != stack->view_count)
+  if (!card->any_views && card->views != stack->view_count)
     return willis_fail(err, WILLIS_MISMATCH, "the model is for %d views, the stack has %td",
                        card->views, stack->view_count);
-  if (card->mode != stack->mode)
+  if (!card->any_mode && card->mode != stack->mode)
     return willis_fail(err, WILLIS_MISMATCH,
                        "the model is for %s projections, the stack holds %s projections",
                        card->mode == WILLIS_PROJECTION_SUM ? "sum" : "max",
                        stack->mode == WILLIS_PROJECTION_SUM ? "sum" : "max");
+  if (card->any_views) return WILLIS_OK;
   double angle[90];
   enum willis_status status = willis_views_arc(card->views, card->arc_deg, angle, err);
   for (int k = 0; k < card->views && !status; k++) {
