@@ -45,8 +45,8 @@ void willis_text_escape(char *to, size_t size, const char *from) {
   to[n] = 0;
 }
 
-enum willis_status willis_fail(struct willis_error *err, enum willis_status status,
-                               const char *format, ...) {
+enum willis_status(willis_fail)(struct willis_error *err, enum willis_status status,
+                                const char *format, ...) {
   if (!err) return status;
   char raw[sizeof err->message];
   va_list list;
@@ -58,8 +58,8 @@ enum willis_status willis_fail(struct willis_error *err, enum willis_status stat
   return status;
 }
 
-enum willis_status willis_fail_memory(struct willis_error *err, const char *what, ptrdiff_t count,
-                                      size_t size) {
+enum willis_status(willis_fail_memory)(struct willis_error *err, const char *what, ptrdiff_t count,
+                                       size_t size) {
   return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for %s: %td items of %zu bytes", what,
                      count, size);
 }

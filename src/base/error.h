@@ -15,6 +15,11 @@ enum willis_status willis_fail_memory(struct willis_error *err, const char *what
 /* Puts "prefix: " before the message of an error that a callee filled; returns its status. */
 enum willis_status willis_fail_in(struct willis_error *err, enum willis_status status,
                                   const char *prefix);
+#ifdef WILLIS_ANALYSE /* lets an analyser see that what fails does not return OK */
+#define willis_fail(err, status, ...) ((willis_fail)(err, status, __VA_ARGS__), (status))
+#define willis_fail_memory(err, what, count, size)                                                 \
+  ((willis_fail_memory)(err, what, count, size), WILLIS_OUT_OF_MEMORY)
+#endif
 /* Sends one warning line to the listener, if there is one. */
 void willis_warn(const struct willis_warnings *warnings, const char *format, ...)
     WILLIS_PRINTF(2, 3);

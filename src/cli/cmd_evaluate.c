@@ -154,7 +154,11 @@ static int run(const struct call *call) {
   struct willis_scores *scores = calloc((size_t)cases, sizeof *scores);
   struct willis_summary *summary = calloc((size_t)willis_scores_count(), sizeof *summary);
   struct willis_error err = {.status = WILLIS_OUT_OF_MEMORY, .message = "no memory for the scores"};
-  if (!scores || !summary) code = print_error(NULL, &err);
+  if (!scores || !summary) {
+    free(scores);
+    free(summary);
+    return print_error(NULL, &err);
+  }
   for (int c = 0; !code && c < cases; c++) {
     if (cases > 1 && call->progress.report &&
         !call->progress.report("evaluate", c, cases, "cases", call->progress.context)) {

@@ -85,7 +85,7 @@ static int run(const struct call *call) {
   if (o[ALSO].given) {
     if (strlen(o[ALSO].text) >= sizeof also_text)
       return print_usage_error(call->command, "--also is too long");
-    strcpy(also_text, o[ALSO].text);
+    memcpy(also_text, o[ALSO].text, strlen(o[ALSO].text) + 1);
     options.also_count = split_list(also_text, also, ALSO_MOST);
     options.also = also;
   }

@@ -3,6 +3,8 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,11 +15,12 @@ size_t memory_peak(void) {
 }
 
 size_t memory_in_use(void) {
-  long pages = 0;
+  char line[128] = "", *second = NULL;
   FILE *f = fopen("/proc/self/statm", "r");
-  int got = f ? fscanf(f, "%*d %ld", &pages) : 0;
+  if (f && fgets(line, sizeof line, f)) second = strchr(line, ' ');
   if (f) fclose(f);
-  return got == 1 ? (size_t)pages * (size_t)sysconf(_SC_PAGESIZE) : memory_peak();
+  long pages = second ? strtol(second, NULL, 10) : 0;
+  return pages > 0 ? (size_t)pages * (size_t)sysconf(_SC_PAGESIZE) : memory_peak();
 }
 
 void memory_give_back(void) {

@@ -271,7 +271,7 @@ static void scale_of(const struct willis_angiogram_source *source, ptrdiff_t fra
 static float convert(const struct willis_angiogram_source *source, const double scale[2],
                      unsigned value) {
   const int stored = source->format.stored;
-  const long levels = 1l << stored;
+  const long levels = 1L << stored;
   long number = (long)value & (levels - 1);
   if (source->format.is_signed && number >= levels / 2) number -= levels;
   if (source->is_inverted) number = source->format.is_signed ? -1 - number : levels - 1 - number;

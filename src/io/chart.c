@@ -84,6 +84,7 @@ static void widen_logarithmic(struct axis *axis) {
   axis->high += pad;
   bool few = axis->high - axis->low < 3;
   static const double factors[] = {1, 2, 5};
+  /* Whole numbers. NOLINTNEXTLINE(cert-flp30-c,clang-analyzer-security.FloatLoopCounter) */
   for (double decade = floor(axis->low); decade <= axis->high; decade++)
     for (int i = 0; i < (few ? 3 : 1); i++) add_tick(axis, factors[i] * pow(10, decade));
 }

@@ -32,7 +32,9 @@ typedef enum willis_status willis_mesh_parser(const unsigned char *bytes, size_t
                                               struct willis_mesh *mesh,
                                               const struct willis_warnings *warnings,
                                               struct willis_error *err);
-WILLIS_CHECKED willis_mesh_parser willis_obj_parse, willis_stl_parse, willis_ply_parse;
+willis_mesh_parser willis_obj_parse WILLIS_CHECKED;
+willis_mesh_parser willis_stl_parse WILLIS_CHECKED;
+willis_mesh_parser willis_ply_parse WILLIS_CHECKED;
 
 /* Whether a file of `whole` bytes that begins with these `size` looks like the format. */
 bool willis_obj_recognize(const unsigned char *bytes, size_t size, size_t whole);

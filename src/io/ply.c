@@ -201,8 +201,8 @@ static enum willis_status read_list(struct ply *ply, const struct property *prop
     return bad_value(ply, "a list's length is not a count");
   bool face = property->use == USE_FACE;
   if (face && count < 3) return bad_value(ply, "a face of fewer than 3 corners");
-  uint32_t first = 0, last = 0;
-  for (double i = 0; i < count; i++) {
+  uint32_t first = 0, last = 0, corners = (uint32_t)count;
+  for (uint32_t i = 0; i < corners; i++) {
     status = read_value(ply, property->type, &value);
     if (status) return status;
     if (!face) continue;

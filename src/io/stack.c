@@ -21,6 +21,7 @@ enum willis_status willis_stack_json_path(const char *image, char **json,
     size_t stem = strlen(image) - strlen(endings[i]);
     char *path = willis_take((ptrdiff_t)(stem + sizeof ".json"), 1);
     if (!path) return willis_fail_memory(err, "a path", (ptrdiff_t)stem, 1);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the ending brings the zero. */
     memcpy(path, image, stem);
     memcpy(path + stem, ".json", sizeof ".json");
     *json = path;

@@ -27,6 +27,8 @@ static ptrdiff_t slot_of(const struct welder *w, const float position[3]) {
   hash = (hash ^ (hash >> 32) ^ bits[2]) * UINT64_C(0x94D049BB133111EB);
   ptrdiff_t mask = w->slots - 1, at = (ptrdiff_t)(hash >> 33) & mask;
   const float *vertex = w->builder.mesh.vertex;
+  /* Corners are the same when their bits are, as the hash has them.
+   * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
   while (w->slot[at] && memcmp(vertex + 3 * (size_t)(w->slot[at] - 1), position, 12) != 0)
     at = (at + 1) & mask;
   return at;

@@ -297,6 +297,8 @@ void willis_decoder_plan(struct willis_decoder *decoder, struct willis_extent ex
     extent = willis_extent_double(extent);
   }
   const struct willis_decoder_variant *const *v = variants;
+  /* The last variant fits everything.
+   * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
   while ((willis_cpu_features() & (*v)->features) != (*v)->features || !(*v)->fits(width)) v++;
   decoder->variant = *v;
   decoder->variant->plan(decoder, arena);

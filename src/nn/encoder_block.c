@@ -333,6 +333,8 @@ static void choose(struct willis_encoder_block *block, const struct willis_conv3
                    bool training) {
   *block = (struct willis_encoder_block){.shape = *shape, .training = training};
   const struct willis_encoder_block_variant *const *v = variants;
+  /* The last variant fits everything.
+   * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
   while ((willis_cpu_features() & (*v)->features) != (*v)->features || !(*v)->fits(shape)) v++;
   block->variant = *v;
 }

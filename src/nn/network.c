@@ -16,6 +16,7 @@ static const struct willis_architecture *const willis_architectures[] = {
     &willis_dae, &willis_unet, &willis_slice_generator, &willis_slice_discriminator,
     &willis_hull_architecture};
 
+/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what is counted. */
 enum { ARCHITECTURES = sizeof willis_architectures / sizeof *willis_architectures };
 
 const struct willis_architecture *willis_architecture_find(const char *name) {

@@ -232,6 +232,7 @@ static char *header_text(const json_t *metadata, const struct willis_weights_ite
   padded = willis_take((ptrdiff_t)*length + 1, 1);
   if (padded) {
     memset(padded, ' ', *length);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a length is kept instead. */
     memcpy(padded, text, used);
   }
   free(text);

@@ -395,6 +395,7 @@ enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_
   if (status) return status;
   truth->grid = volume->grid;
   ptrdiff_t count = willis_grid_count(&volume->grid);
+  /* Created or refused. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
   for (ptrdiff_t v = 0; v < count; v++) truth->voxels[v] = volume->voxels[v] > p->otsu ? 1 : 0;
   const struct willis_volume *input = dataset->kept ? &p->input : &dataset->input;
   *pair = (struct willis_pair){volume, grey ? NULL : input, truth};

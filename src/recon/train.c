@@ -119,6 +119,8 @@ static enum willis_status take_start(struct willis_run *run, struct willis_error
       status = willis_fail(err, WILLIS_MISMATCH, "%s: no %s of %td numbers: another architecture",
                            run->files->from, to.name, to.count);
     } else {
+      /* A tensor has numbers, so this one was found.
+       * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
       memcpy(to.values, of.values, (size_t)of.count * sizeof *of.values);
       willis_digest_add(&digest, of.values, (size_t)of.count * sizeof *of.values);
     }

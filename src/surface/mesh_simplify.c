@@ -78,9 +78,11 @@ static uint32_t live_corner(const struct simplification *s, uint32_t v, uint32_t
   return corner;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): c is declared here. */
 #define EACH_CORNER(s, v, c)                                                                       \
   for (uint32_t c = live_corner(s, v, (s)->corner[v]); c != NONE;                                  \
        c = live_corner(s, v, (s)->next[c]))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* The other two corners of a corner's triangle, in its turn. */
 static void other_two(const struct simplification *s, uint32_t corner, uint32_t other[2]) {

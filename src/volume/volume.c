@@ -301,9 +301,9 @@ struct comparison {
 static void compare(ptrdiff_t begin, ptrdiff_t end, void *context) {
   const struct comparison *c = context;
   if (c->inclusive)
-    for (ptrdiff_t i = begin; i < end; i++) c->to[i] = c->from[i] >= c->threshold;
+    for (ptrdiff_t i = begin; i < end; i++) c->to[i] = c->from[i] >= c->threshold ? 1 : 0;
   else
-    for (ptrdiff_t i = begin; i < end; i++) c->to[i] = c->from[i] > c->threshold;
+    for (ptrdiff_t i = begin; i < end; i++) c->to[i] = c->from[i] > c->threshold ? 1 : 0;
 }
 
 enum willis_status willis_volume_threshold(const struct willis_volume *volume, double threshold,

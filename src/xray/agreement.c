@@ -268,6 +268,7 @@ enum willis_status willis_views_refine(struct willis_projections *mask,
   if (!status) memset(shift_px, 0, 2 * (size_t)mask->view_count * sizeof *shift_px);
   double width = fmax(0.5 * (double)most, 1);
   const double shrink = pow(1 / width, 1.0 / fmax(options->rounds - 1, 1));
+  /* It is i that counts. NOLINTNEXTLINE(cert-flp30-c) */
   for (int i = 0; i < options->rounds && !status; i++, width *= shrink) {
     status = change_all(&w, mask, softened, width, &soft);
     if (!status) status = refine_round(&w, &soft, most, width, sums, shift_px);

@@ -111,7 +111,7 @@ static enum willis_status weigh(struct willis_system *system, struct willis_erro
     goto out;
   }
   for (ptrdiff_t i = 0; i < system->length; i++)
-    one[i] = system->octet[i / WILLIS_OCTET].lanes >> i % WILLIS_OCTET & 1;
+    one[i] = system->octet[i / WILLIS_OCTET].lanes >> i % WILLIS_OCTET & 1 ? 1 : 0;
   willis_system_project(system, one, 0, 1, system->weight);
   /* From now on rays need only visit the unknowns, and these only be set. */
   status = willis_rays_skip(&system->rays, system->dense, 0, err);
