@@ -202,3 +202,5 @@ write("checkpoint/sections.ckpt", checkpoint(
     [("configuration", bytes(range(32))), ("data", bytes(32)), ("counters", bytes(64)), ("order", bytes(16)),
      ("epochs", b""), ("trainer", bytes(200))]))
 write("checkpoint/empty.ckpt", checkpoint([]))
+write("log/epochs.csv", "epoch,step,loss,learning_rate,validation_iou,validation_best_iou,validation_best_threshold,"
+      "seconds\n1,44,0.0123,0.001,,,,12.5\n2,88,0.0101,0.001,0.31,0.35,0.42,25\n")

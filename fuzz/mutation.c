@@ -334,19 +334,20 @@ static void mutate_once(struct making *m) {
     on_bytes[pick(m, sizeof on_bytes / sizeof *on_bytes)](m);
 }
 
-/* Checksums and sizes of a checkpoint as its reader wants them. */
+/* Checksums of a checkpoint as its reader wants them; sizes too, or as they have become. */
 static void mend_checkpoint(struct making *m) {
   enum { HEAD = 24, ENTRY = 32, FOOT = 8, MOST = 16 };
   if (m->size < HEAD + FOOT) return;
   const size_t n = (size_t)willis_load(m->bytes + 12, 4, false);
   if (n > MOST || m->size < HEAD + ENTRY * n + FOOT) return;
   const size_t end = HEAD + ENTRY * n;
+  const bool sizes_too = chance(m, 2);
   size_t at = end + FOOT;
   for (size_t i = 0; i < n; i++) {
     unsigned char *entry = m->bytes + HEAD + ENTRY * i;
     uint64_t size = willis_load(entry + 16, 8, false);
-    if (i + 1 == n || size > m->size - at) size = m->size - at;
-    willis_store(entry + 16, size, 8);
+    if (size > m->size - at || (i + 1 == n && sizes_too)) size = m->size - at;
+    if (sizes_too) willis_store(entry + 16, size, 8);
     willis_store(entry + 24, crc32(0, m->bytes + at, (uInt)size), 4);
     at += (size_t)size;
   }

@@ -14,6 +14,7 @@
 #include "io/swc.h"
 #include "nn/weights.h"
 #include "recon/checkpoint.h"
+#include "recon/train_run.h"
 
 #include <willis/network.h>
 
@@ -213,14 +214,21 @@ static bool run_stack(const unsigned char *bytes, size_t size) {
   return !status;
 }
 
+/* A copy that ends with a zero, which readers of whole texts are promised. */
+static unsigned char *with_end(const unsigned char *bytes, size_t size) {
+  unsigned char *own = willis_take((ptrdiff_t)size + 1, 1);
+  if (!own) return NULL;
+  if (size) memcpy(own, bytes, size);
+  own[size] = 0;
+  return own;
+}
+
 static bool run_geometry(const unsigned char *bytes, size_t size) {
   const struct willis_view_file of = {.columns = 3, .rows = 2, .pixel_spacing_mm = 0.5};
   struct willis_error err = {0};
   struct willis_view_list list;
-  unsigned char *own = willis_take((ptrdiff_t)size + 1, 1);
+  unsigned char *own = with_end(bytes, size);
   if (!own) return false;
-  memcpy(own, bytes, size);
-  own[size] = 0; /* which this reader is promised */
   enum willis_status status = willis_views_parse(own, size, &of, &list, &err);
   judge(status, &err);
   willis_view_list_release(&list);
@@ -264,6 +272,20 @@ static bool run_checkpoint(const unsigned char *bytes, size_t size) {
   return !status;
 }
 
+static bool run_log(const unsigned char *bytes, size_t size) {
+  struct willis_error err = {0};
+  struct willis_epoch *epoch;
+  ptrdiff_t count;
+  unsigned char *own = with_end(bytes, size);
+  if (!own) return false;
+  enum willis_status status = willis_log_parse(own, size, &epoch, &count, &err);
+  judge(status, &err);
+  for (ptrdiff_t i = 0; i < count; i++) touched = (float)epoch[i].seconds;
+  willis_release(epoch);
+  willis_release(own);
+  return !status;
+}
+
 /* ---- the table ---- */
 
 #define WORDS(...)                                                                                 \
@@ -280,6 +302,7 @@ const struct fuzz_target fuzz_targets[] = {
            "]]>", "<a>", "<?xml version='1.0' encoding='utf-16'?>", "\"views\"", "{", "[",
            "1 0 0 0")},
     {"gzip", run_gzip, FUZZ_COMPRESSED, " .gz ", NULL},
+    {"log", run_log, FUZZ_TEXT, "", WORDS(",", "\n", ",,,,,,,\n", "nan", "1,2,3,4,5,6,7,8\n")},
     {"nifti", run_nifti, FUZZ_COMPRESSED, " .nii .gz ", NULL},
     {"nrrd", run_nrrd, FUZZ_TEXT | FUZZ_COMPRESSED, " .nrrd .nhdr ",
      WORDS("NRRD0005", "encoding: gzip\n", "encoding: ascii\n", "encoding: raw\n", "endian: big\n",

@@ -8,8 +8,12 @@
 static void print_value(const json_t *value, FILE *to) {
   size_t i;
   const json_t *item;
+  char shown[4096]; /* texts out of files are shown to a terminal, not sent to it */
   if (json_is_null(value)) fputs(" ?", to);
-  if (json_is_string(value)) fprintf(to, " %s", json_string_value(value));
+  if (json_is_string(value)) {
+    willis_text_escape(shown, sizeof shown, json_string_value(value));
+    fprintf(to, " %s", shown);
+  }
   if (json_is_boolean(value)) fputs(json_is_true(value) ? " yes" : " no", to);
   if (json_is_number(value)) fprintf(to, " %.9g", json_number_value(value));
   if (json_is_array(value)) json_array_foreach(value, i, item) print_value(item, to);

@@ -1,6 +1,6 @@
 /* A walk over the elements of a DICOM file (PS3.5, chapter 7) by ourselves: DCMTK 3.6.7 recurses on
- * nested sequences, believes lengths, and sorts elements by insertion, so that 2.4 MB of them in
- * falling order keep it busy for minutes. */
+ * nested sequences, believes lengths, and sorts elements by insertion, so that 40,000 of them in
+ * falling order take it 4 s and twice as many four times that. */
 #include "io/dicom_scan.h"
 #include "base/error.h"
 #include "io/bytes.h"

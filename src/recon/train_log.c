@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 8, LINE = 256, LOG_BYTES = 1 << 28 };
+enum { COLUMNS = 8, LINE = 256, LOG_BYTES = 1 << 26 };
 _Static_assert(sizeof(struct willis_epoch) == COLUMNS * sizeof(double), "a row is its columns");
 
 static const char header[] =
@@ -65,13 +65,43 @@ enum willis_status willis_run_write_log(const struct willis_run *run, struct wil
 /* The cells of one line; false unless there are COLUMNS of them. */
 static bool parse_row(const char *line, double *value) {
   for (int c = 0; c < COLUMNS; c++) {
-    char *end = NULL;
-    value[c] = strtod(line, &end);
+    char *end = (char *)(uintptr_t)line;
+    value[c] = NAN;
+    /* strtod() would go on to the next line. */
+    if (*line != '\n' && *line != ',') value[c] = strtod(line, &end);
     if (end == line) value[c] = NAN;
     if (*end != (c + 1 < COLUMNS ? ',' : '\n')) return false;
     line = end + 1;
   }
   return true;
+}
+
+enum willis_status willis_log_parse(const unsigned char *bytes, size_t size,
+                                    struct willis_epoch **epoch, ptrdiff_t *count,
+                                    struct willis_error *err) {
+  *epoch = NULL;
+  *count = 0;
+  const char *line = (const char *)bytes;
+  if (strncmp(line, header, sizeof header - 1))
+    return willis_fail(err, WILLIS_FORMAT, "line 1: not a training log");
+  ptrdiff_t lines = 0;
+  for (size_t i = 0; i < size; i++) lines += bytes[i] == '\n';
+  /* A row of empty cells is as long as there are cells. */
+  const ptrdiff_t most = (ptrdiff_t)size / COLUMNS, room = lines < most ? lines : most;
+  struct willis_epoch *row = willis_take(room, sizeof *row);
+  if (!row) return willis_fail_memory(err, "the log", room, sizeof *row);
+  for (ptrdiff_t i = 1; i < lines; i++) {
+    double value[COLUMNS];
+    line = strchr(line, '\n') + 1;
+    if (!parse_row(line, value)) {
+      willis_release(row);
+      return willis_fail(err, WILLIS_FORMAT, "line %td: expected %d numbers", i + 1, COLUMNS);
+    }
+    memcpy(&row[i - 1], value, sizeof value);
+  }
+  *epoch = row;
+  *count = lines - 1;
+  return WILLIS_OK;
 }
 
 enum willis_status willis_log_read(const char *path, struct willis_epoch **epoch, ptrdiff_t *count,
@@ -82,33 +112,7 @@ enum willis_status willis_log_read(const char *path, struct willis_epoch **epoch
   *count = 0;
   enum willis_status status = willis_file_read(path, LOG_BYTES, &bytes, &size, err);
   if (status) return status;
-  ptrdiff_t lines = 0;
-  for (size_t i = 0; i < size; i++) lines += bytes[i] == '\n';
-  struct willis_epoch *row = willis_take(lines, sizeof *row);
-  if (!row) {
-    status = willis_fail_memory(err, "the log", lines, sizeof *row);
-    goto out;
-  }
-  const char *line = (const char *)bytes;
-  if (strncmp(line, header, sizeof header - 1)) {
-    status = willis_fail(err, WILLIS_FORMAT, "%s: line 1: not a training log", path);
-    goto out;
-  }
-  for (ptrdiff_t i = 1; i < lines; i++) {
-    double value[COLUMNS];
-    line = strchr(line, '\n') + 1;
-    if (!parse_row(line, value)) {
-      status = willis_fail(err, WILLIS_FORMAT, "%s: line %td: expected %d numbers", path, i + 1,
-                           COLUMNS);
-      goto out;
-    }
-    memcpy(&row[i - 1], value, sizeof value);
-  }
-  *epoch = row;
-  *count = lines - 1;
-  row = NULL;
-out:
-  willis_release(row);
+  status = willis_log_parse(bytes, size, epoch, count, err);
   willis_release(bytes);
-  return status;
+  return status ? willis_fail_in(err, status, path) : WILLIS_OK;
 }

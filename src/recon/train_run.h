@@ -83,7 +83,11 @@ WILLIS_CHECKED enum willis_status willis_run_add_epoch(struct willis_run *run,
 /* The whole log, replaced. */
 WILLIS_CHECKED enum willis_status willis_run_write_log(const struct willis_run *run,
                                                        struct willis_error *err);
-/* A log written by willis_run_write_log(). The caller frees *epoch with willis_release(). */
+/* A log written by willis_run_write_log(). The caller frees *epoch with willis_release(). `bytes`
+ * end with a zero that is not counted. FORMAT with the line. */
+WILLIS_CHECKED enum willis_status willis_log_parse(const unsigned char *bytes, size_t size,
+                                                   struct willis_epoch **epoch, ptrdiff_t *count,
+                                                   struct willis_error *err);
 WILLIS_CHECKED enum willis_status willis_log_read(const char *path, struct willis_epoch **epoch,
                                                   ptrdiff_t *count, struct willis_error *err);
 
