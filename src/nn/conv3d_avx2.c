@@ -273,12 +273,13 @@ static void finish_tile(const struct pass *p, const float *m, ptrdiff_t frequenc
   if (p->pooled) pool_tile(p, &tile);
 }
 
-/* Tiles [first, last) of a layer, counted along its rows. */
-static void run_block(const struct pass *p, ptrdiff_t layer, ptrdiff_t first, ptrdiff_t last,
+/* Puts out a block and meanwhile asks for the voxels of one to come. */
+static void run_block(const struct pass *p, struct tile_block block, struct tile_block next,
                       double *sums, float *v) {
+  ptrdiff_t first = block.first, last = block.last;
   ptrdiff_t v_stride = BLOCK * p->inputs + STAGGER;
   float *m = v + FREQUENCIES * v_stride;
-  ptrdiff_t z = p->grid.begin + layer * TILE, columns = p->grid.columns;
+  ptrdiff_t z = p->grid.begin + block.layer * TILE, columns = p->grid.columns;
   for (ptrdiff_t t = first; t < last; t++)
     for (ptrdiff_t c = 0; c < p->inputs; c += GROUP)
       tile_input(&p->source, z - 1, t / columns * TILE - 1, t % columns * TILE - 1, c,
@@ -287,9 +288,11 @@ static void run_block(const struct pass *p, ptrdiff_t layer, ptrdiff_t first, pt
   for (ptrdiff_t span = 0; span < p->outputs; span += SPAN) {
     ptrdiff_t width = least(SPAN, p->outputs - span), m_stride = BLOCK * width + STAGGER;
     const float *u = p->packed + span * FREQUENCIES * p->inputs;
-    for (ptrdiff_t f = 0; f < FREQUENCIES; f++)
+    for (ptrdiff_t f = 0; f < FREQUENCIES; f++) {
+      if (!span) tile_fetch(&p->source, &p->grid, &next, f, 1);
       for (ptrdiff_t o = 0; o < width; o += GROUP, u += GROUP * p->inputs)
         multiply(last - first, v + f * v_stride, p->inputs, u, m + f * m_stride + o, width);
+    }
     for (ptrdiff_t t = first; t < last; t++)
       for (ptrdiff_t o = 0; o < width; o += GROUP)
         finish_tile(p, m + (t - first) * width + o, m_stride, z, t / columns * TILE,
@@ -303,15 +306,15 @@ static ptrdiff_t blocks_of(const struct tile_grid *grid) {
 }
 
 static void run(struct pass *p, void *scratch) {
-  ptrdiff_t tiles = p->grid.rows * p->grid.columns, blocks = blocks_of(&p->grid);
+  ptrdiff_t blocks = blocks_of(&p->grid);
   ptrdiff_t jobs = p->grid.layers * blocks, outputs = p->outputs;
   ptrdiff_t count = block_count(p->inputs, outputs);
   double *partial = p->pooled && p->pooled->sum ? scratch : NULL;
   float *free_scratch = (float *)scratch + (partial ? partial_count(jobs, outputs) : 0);
 #pragma omp parallel for schedule(dynamic, 1)
   for (ptrdiff_t job = 0; job < jobs; job++) {
-    ptrdiff_t layer = job / blocks, block = job % blocks;
-    run_block(p, layer, block * tiles / blocks, (block + 1) * tiles / blocks,
+    run_block(p, tile_block_of(&p->grid, blocks, job),
+              tile_block_of(&p->grid, blocks, job + omp_get_num_threads()),
               partial ? partial + job * 2 * outputs : NULL,
               free_scratch + omp_get_thread_num() * count);
   }

@@ -2,10 +2,11 @@
  *
  *   d_weight = Gᵀ [ Σ_tiles (Bᵀ x) ⊗ (A d_y) ].
  *
- * A layer's tiles are taken in equal blocks of at most BLOCK, and block number n (counted through
- * the whole volume) goes to shard n mod shards. A shard has its own sums and is one thread's work,
- * so threads never wait for each other before the end, and the order of addition depends neither on
- * their number nor on the slabs. */
+ * A layer's tiles are taken in equal blocks of at most BLOCK, and every block belongs to a shard. A
+ * shard has its own sums and is one thread's work, so threads never wait for each other before the
+ * end, and the order of addition depends neither on their number nor on the slabs. A shard's blocks
+ * are neighbours in a layer and from layer to layer: most of what their patches share is still in
+ * the cache. */
 #include "nn/conv3d_avx2.h"
 
 #include "base/parallel.h"
@@ -17,6 +18,8 @@ enum {
   BLOCK = 24, /* tiles */
   MOST_SHARDS = 8,
   SHARD = 128,    /* tiles that are worth sums of their own */
+  FETCHED = 4096, /* products of channels up to which fetching ahead pays: the sums of wider layers
+                     are too large for the second-level cache and need the memory themselves */
   STAGGER = GROUP /* keeps the frequencies off the same cache sets */
 };
 
@@ -89,24 +92,35 @@ struct slab {
   struct tile_grid grid;
 };
 
-/* Adds tiles [first, last) of a layer, counted along its rows. */
-static void add_block(const struct slab *s, ptrdiff_t layer, ptrdiff_t first, ptrdiff_t last,
+/* The shard of a layer's block. Layers take turns where they have few blocks. */
+static ptrdiff_t shard_of(ptrdiff_t shards, ptrdiff_t blocks, ptrdiff_t layer, ptrdiff_t block) {
+  ptrdiff_t beside = blocks < shards ? blocks : shards;
+  return layer % (shards / beside) * beside + block * beside / blocks;
+}
+
+/* Adds a block and meanwhile asks for the voxels of the one that this thread takes next. */
+static void add_block(const struct slab *s, struct tile_block block, struct tile_block next,
                       float *sum, float *v) {
   ptrdiff_t inputs = s->x.channels, outputs = s->d_y.channels, columns = s->grid.columns;
   ptrdiff_t v_stride = BLOCK * inputs + STAGGER, g_stride = BLOCK * outputs + STAGGER;
-  ptrdiff_t z = s->grid.begin + layer * TILE;
+  ptrdiff_t z = s->grid.begin + block.layer * TILE, first = block.first, last = block.last;
   float *g = v + FREQUENCIES * v_stride;
-  for (ptrdiff_t c = 0; c < inputs; c += GROUP)
-    for (ptrdiff_t t = first; t < last; t++)
+  for (ptrdiff_t t = first; t < last; t++)
+    for (ptrdiff_t c = 0; c < inputs; c += GROUP)
       tile_input(&s->x, z - 1, t / columns * TILE - 1, t % columns * TILE - 1, c,
                  v + (t - first) * inputs + c, v_stride);
-  for (ptrdiff_t c = 0; c < outputs; c += GROUP)
-    for (ptrdiff_t t = first; t < last; t++)
+  for (ptrdiff_t t = first; t < last; t++)
+    for (ptrdiff_t c = 0; c < outputs; c += GROUP)
       tile_gradient(&s->d_y, z, t / columns * TILE, t % columns * TILE, c,
                     g + (t - first) * outputs + c, g_stride);
-  for (ptrdiff_t f = 0; f < FREQUENCIES; f++)
+  for (ptrdiff_t f = 0; f < FREQUENCIES; f++) {
+    if (inputs * outputs <= FETCHED) {
+      tile_fetch(&s->x, &s->grid, &next, f, 1);
+      tile_fetch(&s->d_y, &s->grid, &next, f, 0);
+    }
     accumulate(last - first, v + f * v_stride, inputs, g + f * g_stride, outputs,
                sum + f * inputs * outputs);
+  }
 }
 
 void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *shape,
@@ -120,16 +134,20 @@ void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *sh
                       .d_y = {d_y, e.height, e.width, outputs},
                       .grid = tile_grid_of(e, begin, end)};
   ptrdiff_t tiles = slab.grid.rows * slab.grid.columns, blocks = (tiles + BLOCK - 1) / BLOCK;
-  ptrdiff_t above = begin / TILE * blocks; /* blocks before this slab */
+  ptrdiff_t above = begin / TILE; /* layers before this slab */
   ptrdiff_t shards = shards_of(shape), count = willis_conv3d_avx2_packed_count(shape);
 #pragma omp parallel for schedule(dynamic, 1)
-  for (ptrdiff_t shard = 0; shard < shards; shard++)
-    for (ptrdiff_t n = 0; n < slab.grid.layers * blocks; n++) {
-      ptrdiff_t block = n % blocks;
-      if ((above + n) % shards != shard) continue;
-      add_block(&slab, n / blocks, block * tiles / blocks, (block + 1) * tiles / blocks,
-                sum + shard * count, (float *)scratch + omp_get_thread_num() * block_count(shape));
+  for (ptrdiff_t shard = 0; shard < shards; shard++) {
+    float *v = (float *)scratch + omp_get_thread_num() * block_count(shape);
+    ptrdiff_t last = -1, all = slab.grid.layers * blocks;
+    for (ptrdiff_t n = 0; n <= all; n++) {
+      if (n < all && shard_of(shards, blocks, above + n / blocks, n % blocks) != shard) continue;
+      if (last >= 0)
+        add_block(&slab, tile_block_of(&slab.grid, blocks, last),
+                  tile_block_of(&slab.grid, blocks, n), sum + shard * count, v);
+      last = n;
     }
+  }
 }
 
 /* The shards added up, then Gᵀ along z, y, x for one input and GROUP outputs; in double, for sums

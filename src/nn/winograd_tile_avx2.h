@@ -25,6 +25,40 @@ WINOGRAD_INLINE struct tile_grid tile_grid_of(struct willis_extent e, ptrdiff_t 
                             (e.height + TILE - 1) / TILE, (e.width + TILE - 1) / TILE};
 }
 
+/* Tiles [first, last) of a layer, counted along its rows. */
+struct tile_block {
+  ptrdiff_t layer, first, last;
+};
+
+/* Block `number` of a grid whose layers are cut into `blocks` equal ones; empty beyond the grid. */
+WINOGRAD_INLINE struct tile_block tile_block_of(const struct tile_grid *grid, ptrdiff_t blocks,
+                                                ptrdiff_t number) {
+  ptrdiff_t layer = number / blocks, block = number % blocks, tiles = grid->rows * grid->columns;
+  if (layer >= grid->layers) return (struct tile_block){grid->layers, 0, 0};
+  return (struct tile_block){layer, block * tiles / blocks, (block + 1) * tiles / blocks};
+}
+
+/* Asks memory for a FREQUENCIES-th of the voxels that a block brings, to be called for every
+ * `frequency` while the block before it is multiplied: that takes long and leaves memory idle.
+ * `halo`: 1 where patches are read, whose voxels reach one beyond the tile's, else 0. */
+WINOGRAD_INLINE void tile_fetch(const struct tile_source *s, const struct tile_grid *grid,
+                                const struct tile_block *block, ptrdiff_t frequency,
+                                ptrdiff_t halo) {
+  ptrdiff_t rows = (block->last - block->first) * TILE * TILE;
+  ptrdiff_t end = rows * (frequency + 1) / FREQUENCIES;
+  for (ptrdiff_t row = rows * frequency / FREQUENCIES; row < end; row++) {
+    ptrdiff_t t = block->first + row / (TILE * TILE);
+    ptrdiff_t z = grid->begin + block->layer * TILE + row / TILE % TILE + halo;
+    ptrdiff_t y = t / grid->columns * TILE + row % TILE + halo;
+    ptrdiff_t x = t % grid->columns * TILE + halo, width = s->width - x;
+    if (z < s->planes.begin || z >= s->planes.end || y >= s->height) continue;
+    const float *from =
+        s->planes.data + (((z - s->planes.begin) * s->height + y) * s->width + x) * s->channels;
+    for (ptrdiff_t i = 0; i < (width < TILE ? width : TILE) * s->channels; i += GROUP)
+      _mm_prefetch(from + i, _MM_HINT_T1);
+  }
+}
+
 /* `count` pixels, some of them perhaps outside, of a source with a scatter into `to`. */
 WINOGRAD_INLINE void tile_scattered_row(const struct tile_source *s, ptrdiff_t z, ptrdiff_t y,
                                         ptrdiff_t x, ptrdiff_t channel, int count, float *to) {
