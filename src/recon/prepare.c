@@ -258,11 +258,13 @@ static enum willis_status find_peak(struct work *w, struct run *run, ptrdiff_t r
   if (!status)
     status = willis_contrast_rate(block, frames, count, use, of, &comes_and_goes, w->err);
   if (!status) *first = choose(of, use, frames, window, comes_and_goes);
-  if (!status && !comes_and_goes)
+  ptrdiff_t compared = 0;
+  for (ptrdiff_t f = 0; f < frames && !status; f++) compared += use[f];
+  if (!status && !comes_and_goes && compared > window)
     willis_warn(w->warnings,
                 "%s: contrast neither comes nor goes in these %td frames: frame %td is most like "
                 "the others",
-                w->path[run_index], frames, *first + 1);
+                w->path[run_index], compared, *first + 1);
   willis_release(block);
   willis_release(use);
   willis_release(of);
