@@ -1,5 +1,5 @@
 # For hands that type make; the build itself is CMake's. The command is left at build/willis.
-.PHONY: all test bench install clean
+.PHONY: all test bench sbom install clean
 PREFIX ?= /usr/local
 
 all: build/build.ninja
@@ -13,6 +13,10 @@ test: all
 
 bench: all
 	@cmake --build --preset dev --target bench
+
+sbom: all
+	@tools/sbom build/libwillis.so build/willis >build/sbom.cdx.json
+	@echo build/sbom.cdx.json
 
 install: all
 	@cmake --install build --prefix $(PREFIX)

@@ -19,7 +19,7 @@ if(WILLIS_FUZZ)
   target_link_options(willis_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(WILLIS_COVERAGE)
-  target_compile_options(willis_flags INTERFACE --coverage -O0)
+  target_compile_options(willis_flags INTERFACE --coverage -Og)
   target_link_options(willis_flags INTERFACE --coverage)
 endif()
 # What is shipped is hardened; tools/check-hardening looks at what came out. Sanitizers replace it.

@@ -44,7 +44,9 @@ bool willis_ply_recognize(const unsigned char *bytes, size_t size, size_t whole)
 typedef enum willis_status willis_mesh_printer(struct willis_writer *writer,
                                                const struct willis_mesh *mesh,
                                                struct willis_error *err);
-WILLIS_CHECKED willis_mesh_printer willis_obj_print, willis_stl_print, willis_ply_print;
+willis_mesh_printer willis_obj_print WILLIS_CHECKED;
+willis_mesh_printer willis_stl_print WILLIS_CHECKED;
+willis_mesh_printer willis_ply_print WILLIS_CHECKED;
 
 /* One row a format. */
 struct willis_mesh_format {
