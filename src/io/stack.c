@@ -3,14 +3,17 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "io/bytes.h"
 #include "io/io.h"
 #include "io/nifti.h"
 #include "io/text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum willis_status willis_stack_json_path(const char *image, char **json,
                                           struct willis_error *err) {
@@ -29,6 +32,20 @@ enum willis_status willis_stack_json_path(const char *image, char **json,
   }
   return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                      "%s: a projection stack is a .nii.gz with a .json beside it", image);
+}
+
+uint32_t willis_stack_checksum(const struct willis_projections *stack) {
+  enum { BATCH = 4096 };
+  unsigned char bytes[4 * BATCH];
+  const ptrdiff_t count = stack->columns * stack->rows * stack->view_count;
+  uLong sum = crc32_z(0, NULL, 0);
+  for (ptrdiff_t done = 0; done < count;) {
+    ptrdiff_t part = count - done < BATCH ? count - done : BATCH;
+    for (ptrdiff_t i = 0; i < part; i++) willis_store_f32(bytes + 4 * i, stack->pixels[done + i]);
+    sum = crc32_z(sum, bytes, 4 * (size_t)part);
+    done += part;
+  }
+  return (uint32_t)sum;
 }
 
 static enum willis_status check_pixels(const struct willis_projections *stack,
@@ -142,6 +159,7 @@ static void print_json(struct willis_out *out, const struct willis_projections *
   willis_out_print(out, "{\n\"comment\": \"%s\",\n\"frame\": \"LPS\",\n\"mode\": \"%s\",\n",
                    WILLIS_FILE_COMMENT, mode);
   willis_out_print(out, "\"columns\": %td,\n\"rows\": %td,\n", stack->columns, stack->rows);
+  willis_out_print(out, "\"pixels_crc32\": %" PRIu32 ",\n", willis_stack_checksum(stack));
   print_reals(out, "\"isocenter_mm\": [", stack->isocenter_mm, 3);
   if (stack->has_grid) {
     const struct willis_grid *grid = &stack->grid;
@@ -186,7 +204,8 @@ static enum willis_status put_json(struct willis_writer *writer,
 }
 
 /* Both files are complete before the first appears; the text appears last, so that an image without
- * it is known to be incomplete. */
+ * it is known to be incomplete. When the process dies between the two and there was an older text,
+ * the checksum tells that it is not the image's. */
 enum willis_status willis_projections_write(const char *path,
                                             const struct willis_projections *stack, bool overwrite,
                                             struct willis_error *err) {

@@ -175,6 +175,19 @@ static enum willis_status check_sizes(const struct place *at,
   return WILLIS_OK;
 }
 
+/* Of a text without the sum nothing is known. */
+static enum willis_status check_sum(const struct place *at, const struct willis_projections *stack) {
+  const double own = willis_stack_checksum(stack);
+  double said = own;
+  enum willis_status status = read_number(at, "pixels_crc32", "a whole number", &own, &said);
+  if (status || said == own) return status;
+  return willis_fail(at->err, WILLIS_MISMATCH,
+                     "pixels_crc32 is %.0f, but the image's is %.0f: the two were not written "
+                     "together, so make the stack again; if the image was changed on purpose, take "
+                     "the key out",
+                     said, own);
+}
+
 static enum willis_status read_stack(const struct place *at, struct willis_projections *stack) {
   static const char *const frames[] = {"LPS", NULL};
   int choice = 0;
@@ -216,6 +229,7 @@ enum willis_status willis_stack_parse_json(const unsigned char *bytes, size_t si
                        why.text);
   struct place at = {.object = root, .err = err};
   enum willis_status status = read_stack(&at, stack);
+  if (!status) status = check_sum(&at, stack);
   json_decref(root);
   return status ? status : willis_projections_check(stack, err);
 }

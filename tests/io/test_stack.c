@@ -1,7 +1,10 @@
 /* Projection stacks: the text, the image, and both together. */
 #include "io/stack.h"
 
+#include "base/io_table.h"
 #include "io_test.h"
+
+#include <errno.h>
 
 enum { COLUMNS = 5, ROWS = 4, VIEWS = 2 };
 
@@ -251,11 +254,44 @@ static void test_halves(void **state) {
   willis_projections_release(&stack);
 }
 
+static int renames;
+static int second_rename_fails(const char *from, const char *to) {
+  if (renames++ == 0) return rename(from, to);
+  errno = EIO;
+  return -1;
+}
+
+/* What a reader meets after a death between the two renames. */
+static void test_halves_of_two_stacks(void **state) {
+  (void)state;
+  struct willis_projections stack = make_stack(), in;
+  struct willis_io_table table = *willis_io_standard();
+  const char *path = scratch_path("a.nii.gz");
+  table.rename = second_rename_fails;
+  for (int changed = 0; changed < 2; changed++) {
+    assert_ok(willis_projections_write(path, &stack, true, &err));
+    if (changed) stack.pixels[COLUMNS * ROWS - 2]++;
+    renames = 0;
+    willis_io_set(&table);
+    assert_status(willis_projections_write(path, &stack, true, &err), WILLIS_IO, "a.json");
+    willis_io_set(NULL);
+    assert_int_equal(scratch_count(), 2);
+    if (changed)
+      assert_status(willis_projections_read(path, &in, NULL, &err), WILLIS_MISMATCH,
+                    "not written together");
+    else
+      assert_ok(willis_projections_read(path, &in, NULL, &err));
+    if (!changed) willis_projections_release(&in);
+  }
+  willis_projections_release(&stack);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_good_text), cmocka_unit_test(test_what_is_refused),
-      cmocka_unit_test(test_any_bytes),   SCRATCH_TEST(test_write_read_is_identity),
-      SCRATCH_TEST(test_write_refuses),   SCRATCH_TEST(test_halves),
+      cmocka_unit_test(test_a_good_text),      cmocka_unit_test(test_what_is_refused),
+      cmocka_unit_test(test_any_bytes),        SCRATCH_TEST(test_write_read_is_identity),
+      SCRATCH_TEST(test_write_refuses),        SCRATCH_TEST(test_halves),
+      SCRATCH_TEST(test_halves_of_two_stacks),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
