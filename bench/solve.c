@@ -1,17 +1,21 @@
 /* Classical reconstruction of a volume from its own cone-beam projections, scored:
- *   solve VOLUME METHOD [VIEWS [ITERATIONS [SUBSETS [LAMBDA [SHRINK]]]]]
+ *   solve [-b] VOLUME METHOD [VIEWS [ITERATIONS [SUBSETS [LAMBDA [SHRINK]]]]]
  *
  * The geometry in which SAX-NeRF and R2-Gaussian report: the volume, scaled to 0…1, is n voxels of
  * 256/n mm (256³ x 1 mm as published); source to isocenter 1000 mm, source to detector 1500 mm, 2n
  * x 2n pixels of 256/n mm; VIEWS views at k·180/VIEWS degrees, k = 0 … VIEWS−1; no noise. METHOD is
- * fdk, sart, sirt, cgls or tv; 0 or nothing stands for its defaults. SHRINK 2 takes means of 2³
- * voxels first. Every method ends with what is below 0 set to 0. IoU is that of the voxels above
- * Otsu's threshold of the truth. With METHOD "curve": tv at 5, 10, 20 and 50 views. */
+ * fdk, sart, sirt, cgls or tv, or several of them with commas between; 0 or nothing stands for its
+ * defaults. SHRINK 2 takes means of 2³ voxels first. Every method ends with what is below 0 set to
+ * 0. IoU is that of the voxels above Otsu's threshold of the truth. With METHOD "curve": tv at 5,
+ * 10, 20 and 50 views. The projections are made by the rays that reconstruct; with -b by the exact
+ * lengths of rays within voxels. */
 #define _GNU_SOURCE
 #include <willis/io.h>
 #include <willis/metrics.h>
 #include <willis/projector.h>
 #include <willis/solver.h>
+
+#include "box_rays.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,7 +57,7 @@ static struct willis_volume truth_of(const char *path, int shrink) {
   return small;
 }
 
-static struct willis_projections project(const struct willis_volume *truth, int views) {
+static struct willis_projections project(const struct willis_volume *truth, int views, bool boxes) {
   struct willis_error err;
   struct willis_projections stack;
   ptrdiff_t n = truth->grid.size[0];
@@ -68,12 +72,15 @@ static struct willis_projections project(const struct willis_volume *truth, int 
                                          .row_spacing_mm = 256.0 / (double)n,
                                          .principal_column = (double)n - 0.5,
                                          .principal_row = (double)n - 0.5};
-  stop_on(willis_project(truth, &stack, &err), &err);
+  if (boxes)
+    box_rays_project(truth, &stack, 1);
+  else
+    stop_on(willis_project(truth, &stack, &err), &err);
   return stack;
 }
 
 static void run(const struct willis_volume *truth, const struct willis_projections *stack,
-                const char *name, const struct willis_solver_options *options) {
+                const char *name, const char *data, const struct willis_solver_options *options) {
   struct willis_error err;
   struct willis_volume found;
   struct willis_solver_report report;
@@ -92,9 +99,10 @@ static void run(const struct willis_volume *truth, const struct willis_projectio
     both += a && b;
     either += a || b;
   }
-  printf("%-5s %3td views %4d x %2d lambda %-7g unknowns %8td residual %.2e  PSNR %6.2f dB  SSIM "
+  printf("%-5s %3td views of %s %4d x %2d lambda %-7g unknowns %8td residual %.2e  PSNR %6.2f dB  "
+         "SSIM "
          "%.5f  IoU %.4f  %7.1f CPU-s %7.1f s\n",
-         name, stack->view_count, report.iterations, options->subsets, options->lambda,
+         name, stack->view_count, data, report.iterations, options->subsets, options->lambda,
          report.unknowns, report.residual, image.psnr, image.ssim, (double)both / (double)either,
          cpu, wall);
   fflush(stdout);
@@ -116,23 +124,32 @@ static struct willis_solver_options options_of(const char *name, int views) {
 
 int main(int argc, char **argv) {
   static const int curve[] = {5, 10, 20, 50};
+  const bool boxes = argc > 1 && strcmp(argv[1], "-b") == 0;
+  if (boxes) argc--, argv++;
   if (argc < 3) {
-    fprintf(stderr, "solve VOLUME METHOD|curve [VIEWS [ITERATIONS [SUBSETS [LAMBDA [SHRINK]]]]]\n");
+    fprintf(stderr,
+            "solve [-b] VOLUME METHOD|curve [VIEWS [ITERATIONS [SUBSETS [LAMBDA [SHRINK]]]]]\n");
     return 2;
   }
   bool all = strcmp(argv[2], "curve") == 0;
-  const char *method = all ? "tv" : argv[2];
   struct willis_volume truth = truth_of(argv[1], argc > 7 ? atoi(argv[7]) : 1);
   for (size_t i = 0; i < (all ? sizeof curve / sizeof *curve : 1); i++) {
     int views = all ? curve[i] : argc > 3 ? atoi(argv[3]) : 50;
-    struct willis_solver_options options = options_of(method, views);
-    if (argc > 4 && atoi(argv[4])) options.iterations = atoi(argv[4]);
-    if (argc > 5 && atoi(argv[5])) options.subsets = atoi(argv[5]);
-    if (argc > 6 && atof(argv[6]) != 0) options.lambda = fmax(atof(argv[6]), 0);
+    char methods[64], *rest = NULL;
     double cpu = cpu_seconds();
-    struct willis_projections stack = project(&truth, views);
-    if (i == 0) printf("projected %d views in %.2f CPU-s\n", views, cpu_seconds() - cpu);
-    run(&truth, &stack, method, &options);
+    struct willis_projections stack = project(&truth, views, boxes);
+    printf("projected %d views in %.2f CPU-s\n", views, cpu_seconds() - cpu);
+    snprintf(methods, sizeof methods, "%s", all ? "tv" : argv[2]);
+    for (char *name = strtok_r(methods, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+      struct willis_solver_options options = options_of(name, views);
+      const bool takes_subsets = options.method == WILLIS_SOLVER_SART ||
+                                 options.method == WILLIS_SOLVER_SIRT ||
+                                 options.method == WILLIS_SOLVER_TV;
+      if (argc > 4 && atoi(argv[4])) options.iterations = atoi(argv[4]);
+      if (argc > 5 && atoi(argv[5]) && takes_subsets) options.subsets = atoi(argv[5]);
+      if (argc > 6 && atof(argv[6]) != 0) options.lambda = fmax(atof(argv[6]), 0);
+      run(&truth, &stack, name, boxes ? "boxes" : "rays", &options);
+    }
     willis_projections_release(&stack);
   }
   willis_volume_release(&truth);

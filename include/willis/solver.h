@@ -18,7 +18,7 @@ WILLIS_BEGIN
   X(SART, sart, 20, 0, 1, 1)                                                                       \
   X(SIRT, sirt, 100, 0, 0, 1)                                                                      \
   X(CGLS, cgls, 30, 0, 0, 0)                                                                       \
-  X(TV, tv, 20, 200, 5, 1e-4)
+  X(TV, tv, 20, 200, 5, 1e-3)
 
 enum willis_solver_method {
 #define WILLIS_SOLVER_ENUM(name, word, passes, updates, views, lambda) WILLIS_SOLVER_##name,
