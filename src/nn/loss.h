@@ -21,6 +21,9 @@ struct willis_focal {
   double alpha, gamma;
   double scale; /* of the gradient: 1 over the voxels of the mean */
 };
+/* Of one voxel, and its gradient (not scaled). */
+double willis_focal_value(const struct willis_focal *focal, double logit, double target,
+                          double *d_logit);
 /* The sum over `count` voxels, and d_logit (may be null, may be logit) = scale · its gradient. Any
  * cut of a volume into calls gives the same d_logit; the sum is that of one fixed order. */
 double willis_focal_sum(const struct willis_focal *focal, ptrdiff_t count, const float *logit,

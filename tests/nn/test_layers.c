@@ -8,7 +8,10 @@
 #include "nn/relu.h"
 #include "numbers.h"
 
+#include "base/cpu.h"
 #include "base/parallel.h"
+
+#include <float.h>
 
 enum { I = 3, O = 5 };
 static const struct willis_extent extent = {4, 6, 2};
@@ -142,6 +145,51 @@ static void focal_loss_gradient_is_a_difference(void **state) {
   willis_release(t);
 }
 
+/* Whatever is rounded to single precision may round the other way: 1 unit in the last place. */
+static void fast_focal_loss_is_the_plain_one(void **state) {
+  (void)state;
+  enum { COUNT = 4001, UNITS = 1 };
+  static float z[COUNT], t[COUNT], fast[COUNT], plain[COUNT];
+  for (int i = 0; i < COUNT; i++) {
+    z[i] = (float)(i - COUNT / 2) * (i % 2 ? 0.04f : 0.0004f);
+    t[i] = i % 7 == 3 ? 0.3f : (float)(i % 3 == 0);
+  }
+  for (int g = 0; g < 4; g++) {
+    const double gamma = (const double[]){0, 0.2, 1, 2}[g];
+    willis_cpu_mask(0);
+    double expected = willis_focal_loss_gradient(COUNT, z, t, 0.25, gamma, plain);
+    willis_cpu_mask(~0u);
+    double loss = willis_focal_loss_gradient(COUNT, z, t, 0.25, gamma, fast);
+    assert_below(fabs(loss - expected), 1e-14 * expected, "loss");
+    for (int i = 0; i < COUNT; i++)
+      assert_true(fabsf(fast[i] - plain[i]) <=
+                  UNITS * FLT_EPSILON * fabsf(plain[i]) + FLT_TRUE_MIN);
+  }
+}
+
+static void focal_loss_does_not_depend_on_cuts_or_threads(void **state) {
+  (void)state;
+  enum { COUNT = 20001, CUT = 4099 };
+  float *z = numbers(7, COUNT), *t = numbers(8, COUNT);
+  float *whole = room_for(COUNT), *parts = room_for(COUNT);
+  for (int i = 0; i < COUNT; i++) t[i] = t[i] > 0.8f ? 1 : t[i] < 0.79f ? 0 : t[i];
+  const struct willis_focal focal = {0.5, 0.2, 1};
+  willis_parallel_set_threads(1);
+  double sum = willis_focal_sum(&focal, COUNT, z, t, whole);
+  willis_parallel_set_threads(3);
+  assert_true(sum == willis_focal_sum(&focal, COUNT, z, t, parts));
+  assert_memory_equal(whole, parts, COUNT * sizeof *whole);
+  willis_focal_sum(&focal, CUT, z, t, parts);
+  memcpy(parts + CUT, z + CUT, (COUNT - CUT) * sizeof *z);
+  willis_focal_sum(&focal, COUNT - CUT, parts + CUT, t + CUT, parts + CUT);
+  assert_memory_equal(whole, parts, COUNT * sizeof *whole);
+  z[17] = NAN;
+  assert_true(isnan(willis_focal_sum(&focal, COUNT, z, t, parts)) && isnan(parts[17]));
+  willis_parallel_set_threads(0);
+  float *all[] = {z, t, whole, parts};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) willis_release(all[i]);
+}
+
 static void adam_matches_pytorch(void **state) {
   const json_t *root = *state;
   enum { COUNT = 20 };
@@ -257,6 +305,8 @@ int main(void) {
       cmocka_unit_test(batch_norm_matches_pytorch),
       cmocka_unit_test(max_pool_matches_pytorch),
       cmocka_unit_test(focal_loss_matches_pytorch),
+      cmocka_unit_test(fast_focal_loss_is_the_plain_one),
+      cmocka_unit_test(focal_loss_does_not_depend_on_cuts_or_threads),
       cmocka_unit_test(focal_loss_survives_extremes),
       cmocka_unit_test(focal_loss_gradient_is_a_difference),
       cmocka_unit_test(adam_matches_pytorch),
