@@ -49,6 +49,7 @@ static ptrdiff_t pack_fast(ptrdiff_t count, const float *from, uint16_t *to) {
     return count / LANES * LANES;
   }
 #endif
+  (void)count;
   (void)from;
   (void)to;
   return 0;
@@ -61,6 +62,7 @@ static ptrdiff_t unpack_fast(ptrdiff_t count, const uint16_t *from, float *to) {
     return count / LANES * LANES;
   }
 #endif
+  (void)count;
   (void)from;
   (void)to;
   return 0;
