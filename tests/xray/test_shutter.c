@@ -180,8 +180,8 @@ static void solvers_have_no_equations_there(void **state) {
   (void)state;
   static const enum willis_solver_method methods[] = {WILLIS_SOLVER_SART, WILLIS_SOLVER_SIRT,
                                                       WILLIS_SOLVER_CGLS, WILLIS_SOLVER_TV};
-  struct willis_volume ball;
-  struct willis_projections stack = ball_views(&ball), black = ball_views(&ball);
+  struct willis_volume ball, same;
+  struct willis_projections stack = ball_views(&ball), black = ball_views(&same);
   for (int v = 0; v < VIEWS; v++)
     stack.view[v].shutter = (struct willis_shutter){.any = true,
                                                     .is_rectangle = true,
@@ -199,6 +199,7 @@ static void solvers_have_no_equations_there(void **state) {
   willis_projections_release(&stack);
   willis_projections_release(&black);
   willis_volume_release(&ball);
+  willis_volume_release(&same);
 }
 
 /* A bright picture whose shutter has an edge as sharp as a vessel's. */
