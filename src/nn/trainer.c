@@ -8,6 +8,7 @@
 #include "nn/network.h"
 #include "nn/overlap_loss.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -165,33 +166,59 @@ void willis_trainer_destroy(struct willis_trainer *trainer) {
   willis_release(trainer);
 }
 
-static bool all_finite(const float *value, ptrdiff_t count) {
+/* Beyond this the second moment, which holds squares, would overflow. */
+static const float gradient_most = 1e18f;
+
+static bool all_within(const float *value, ptrdiff_t count, float most) {
   for (ptrdiff_t i = 0; i < count; i++)
-    if (!isfinite(value[i])) return false;
+    if (!(fabsf(value[i]) <= most)) return false;
   return true;
 }
 
-/* The layer where a forward pass went wrong: the first whose batch statistics are not finite, or
- * the last. */
+/* The running statistics are floats. */
+static const double statistic_most = 1e37;
+
+/* The first layer whose batch statistics are not finite or do not fit; null if there is none. What
+ * comes after it may be finite all the same: ReLU makes 0 of NaN, batch norm small ones of large.
+ */
 static const char *broken_layer(const struct willis_trainer *t) {
   const struct willis_architecture *a = t->network->architecture;
   for (int l = 0; l < a->layer_count; l++) {
     if (!a->layer[l].normalised) continue;
     struct willis_batch_statistics s = method_of(t)->statistics(t->plan, l);
     for (int c = 0; c < a->layer[l].outputs; c++)
-      if (!isfinite(s.mean[c]) || !isfinite(s.variance[c])) return a->layer[l].name;
+      if (!(fabs(s.mean[c]) <= statistic_most) || !(s.variance[c] <= statistic_most))
+        return a->layer[l].name;
   }
-  return a->layer[a->layer_count - 1].name;
+  return NULL;
 }
 
 static enum willis_status check_gradient(const struct willis_trainer *t, struct willis_error *err) {
   const struct willis_network *n = t->network;
   for (int i = 0; i < n->tensor_count; i++)
-    if (n->tensor[i].learned && !all_finite(t->gradient + n->tensor[i].offset, n->tensor[i].count))
+    if (n->tensor[i].learned &&
+        !all_within(t->gradient + n->tensor[i].offset, n->tensor[i].count, gradient_most))
       return willis_fail(err, WILLIS_NUMERIC,
-                         "step %" PRIu64 ": the gradient of %s is NaN or infinite", t->steps + 1,
-                         n->tensor[i].name);
+                         "step %" PRIu64 ": the gradient of %s is NaN, infinite or beyond %g",
+                         t->steps + 1, n->tensor[i].name, (double)gradient_most);
   return WILLIS_OK;
+}
+
+/* Weights, batch statistics, loss. */
+static enum willis_status check_forward(const struct willis_trainer *t, double loss,
+                                        struct willis_error *err) {
+  const struct willis_network *n = t->network;
+  const struct willis_architecture *a = n->architecture;
+  for (int i = 0; i < n->tensor_count; i++)
+    if (n->tensor[i].learned &&
+        !all_within(n->parameters + n->tensor[i].offset, n->tensor[i].count, FLT_MAX))
+      return willis_fail(err, WILLIS_NUMERIC, "step %" PRIu64 ": %s is NaN or infinite",
+                         t->steps + 1, n->tensor[i].name);
+  const char *broken = broken_layer(t);
+  if (!broken && isfinite(loss)) return WILLIS_OK;
+  return willis_fail(err, WILLIS_NUMERIC,
+                     "step %" PRIu64 ": the loss is %g; the first layer that broke is %s",
+                     t->steps + 1, loss, broken ? broken : a->layer[a->layer_count - 1].name);
 }
 
 static enum willis_status compute_gradient(struct willis_trainer *t, struct willis_sample *sample,
@@ -206,10 +233,8 @@ static enum willis_status compute_gradient(struct willis_trainer *t, struct will
       method_of(t)->gradient(t->plan, t->blocks, sample, loss, t->gradient_blocks, err);
   if (status != WILLIS_OK) return status;
   *loss /= count;
-  if (!isfinite(*loss))
-    return willis_fail(err, WILLIS_NUMERIC,
-                       "step %" PRIu64 ": the loss is %g; the first layer that broke is %s",
-                       t->steps + 1, *loss, broken_layer(t));
+  status = check_forward(t, *loss, err);
+  if (status != WILLIS_OK) return status;
   status = check_gradient(t, err);
   t->has_gradient = status == WILLIS_OK;
   return status;
