@@ -33,8 +33,9 @@ willis_model_check(const struct willis_model_card *card, const struct willis_pro
 
 /* A model by path ("…/x.safetensors" or anything with a '/'), or by short name ("dae-10") in the
  * folders, searched in order. With a null name, the model in the folders that fits the stack; of
- * several, the one trained nearest to `size`, then the first in byte order. MISMATCH when none
- * fits, with the names of those there are. Folders that do not exist are skipped. */
+ * several, the one trained nearest to `size`, then one for any views, then the first in byte order.
+ * MISMATCH when none fits, with the names of those there are. Folders that do not exist are
+ * skipped. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_model_find(const char *name, const char *const *folder, int folder_count,
                   const struct willis_projections *stack, ptrdiff_t size, char *path,

@@ -223,7 +223,9 @@ const struct command cmd_train = {
         "the step and saves one; --resume goes on with the same result as if nothing had "
         "happened.\n"
         "The defaults of --alpha, --gamma and --lr are the paper's. When vessels are few voxels, "
-        "--alpha 0.95 --gamma 1 --output-bias -3 learn faster.",
+        "--alpha 0.95 --gamma 1 --output-bias -3 learn faster.\n"
+        "--network hull trains one model for all of --views, and for any others; it has a loss of "
+        "its own, and --mode both shows it maxima and line integrals.",
     .needs_output = true,
     .output = OUTPUT_NAMED,
     .rows = train_rows,

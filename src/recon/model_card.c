@@ -155,6 +155,7 @@ static int best_fit(const struct shelf *shelf, const char *const *folder,
                     const struct willis_projections *stack, ptrdiff_t size) {
   int best = -1;
   double best_distance = INFINITY;
+  bool best_any = false;
   for (int i = 0; i < shelf->count; i++) {
     char path[PATH_MAX];
     struct willis_network *network = NULL;
@@ -167,9 +168,11 @@ static int best_fit(const struct shelf *shelf, const char *const *folder,
     willis_network_destroy(network);
     if (!fits) continue;
     double distance = fabs(log((double)card.size / (double)(size > 0 ? size : card.size)));
-    if (distance < best_distance) {
+    /* Of models of one size those for any views are the better ones (doc/beyond.md). */
+    if (distance < best_distance || (distance <= best_distance && card.any_views && !best_any)) {
       best = i;
       best_distance = distance;
+      best_any = card.any_views;
     }
   }
   return best;

@@ -179,6 +179,32 @@ static void reconstructs_any_views(void **state) {
   willis_network_destroy(network);
 }
 
+/* Of models of one size the one for any views comes before the paper's, which is named first. */
+static void fits_any_stack(void **state) {
+  (void)state;
+  static const char *const card[][2] = {
+      {"views", "2"}, {"arc_deg", "170"}, {"projection", "max"}, {"size", "16"}};
+  const struct willis_grid grid = willis_grid_cube(SIZE, 1, NULL);
+  const char *folder[] = {scratch_folder};
+  struct willis_network *dae;
+  struct willis_volume empty;
+  struct willis_error err;
+  char path[600];
+  assert_int_equal(willis_network_create("dae", 1, &dae, NULL), WILLIS_OK);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(willis_network_metadata_set(dae, card[i][0], card[i][1], NULL), WILLIS_OK);
+  assert_int_equal(willis_network_write(scratch_path("a-dae.safetensors"), dae, false, &err),
+                   WILLIS_OK);
+  assert_int_equal(willis_volume_create(&empty, &grid, NULL), WILLIS_OK);
+  struct willis_projections stack = show(&empty, 2, false, WILLIS_PROJECTION_MAX);
+  assert_int_equal(willis_model_find(NULL, folder, 1, &stack, SIZE, path, sizeof path, &err),
+                   WILLIS_OK);
+  assert_string_equal(path, scratch_path("half.safetensors"));
+  willis_projections_release(&stack);
+  willis_volume_release(&empty);
+  willis_network_destroy(dae);
+}
+
 static void black_pictures_are_empty_heads(void **state) {
   (void)state;
   struct willis_network *network;
@@ -205,9 +231,8 @@ static void black_pictures_are_empty_heads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(learns_and_resumes_to_the_bit),
-      cmocka_unit_test(needs_view_counts),
-      cmocka_unit_test(reconstructs_any_views),
+      cmocka_unit_test(learns_and_resumes_to_the_bit),  cmocka_unit_test(needs_view_counts),
+      cmocka_unit_test(reconstructs_any_views),         cmocka_unit_test(fits_any_stack),
       cmocka_unit_test(black_pictures_are_empty_heads),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
