@@ -1,6 +1,7 @@
 /* DICOM slices, made here element by element: order, gaps, mixtures, nesting. */
 #include "io/dicom.h"
 
+#include "io/dicom_header.h"
 #include "io/dicom_slice.h"
 #include "io_test.h"
 
@@ -384,8 +385,118 @@ static void test_no_memory(void **state) {
   }
 }
 
+/* ---- attributes ---- */
+
+static double first_real(const struct made *made, uint32_t tag, ptrdiff_t *count) {
+  struct willis_dicom_header *header;
+  double value = -1;
+  assert_ok(willis_dicom_header_open(made->bytes, made->size, NULL, &header, &err));
+  *count = willis_dicom_reals(willis_dicom_header_root(header), tag, &value, 1);
+  willis_dicom_header_close(header);
+  return value;
+}
+
+static void test_numbers_of_every_kind(void **state) {
+  (void)state;
+  static const struct {
+    const char *kind, *bytes;
+    size_t size;
+    ptrdiff_t count;
+    double value;
+  } cases[] = {
+      {"US", "\xfe\xff\1\0", 4, 2, 65534},
+      {"SS", "\xfe\xff", 2, 1, -2},
+      {"UL", "\xfe\xff\xff\xff", 4, 1, 4294967294},
+      {"SL", "\xfe\xff\xff\xff", 4, 1, -2},
+      {"FL", "\0\0\xc0\x3f", 4, 1, 1.5},
+      {"FL", "\0\0\xc0\x7f", 4, -1, 0},
+      {"FD", "\0\0\0\0\0\0\xf8\xbf", 8, 1, -1.5},
+      {"US", "\1", 1, 1, 8193},
+      {"DS", " 2.5 \\3\\4 ", 9, 3, 2.5},
+      {"DS", "2\\", 2, -1, 0},
+      {"DS", "1e999", 5, -1, 0},
+      {"IS", "  ", 2, 0, -1},
+      {"LO", "seven", 5, -1, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct made made;
+    ptrdiff_t count;
+    begin(&made, "1.2.840.10008.1.2.1");
+    put_element(&made, 0x18, 0x1110, cases[i].kind, cases[i].bytes, cases[i].size);
+    double value = first_real(&made, 0x00181110, &count);
+    assert_int_equal(count, cases[i].count);
+    if (count >= 0) assert_true(value == cases[i].value);
+  }
+}
+
+/* Elements in falling order, one of them twice, one inside a sequence: the first of the file's own
+ * counts. */
+static void test_order_does_not_matter(void **state) {
+  (void)state;
+  struct made made;
+  ptrdiff_t count;
+  begin(&made, "1.2.840.10008.1.2.1");
+  put_short(&made, 0x28, 0x11, 5);
+  put_element(&made, 0x28, 0x9110, "SQ", "\xfe\xff\x00\xe0\x0a\0\0\0\x28\0\x10\0US\2\0\7\0", 18);
+  put_short(&made, 0x28, 0x10, 4);
+  put_short(&made, 0x28, 0x10, 6);
+  put_text(&made, 0x18, 0x50, "DS", "3");
+  assert_true(first_real(&made, 0x00280010, &count) == 4 && count == 1);
+  assert_true(first_real(&made, 0x00280011, &count) == 5);
+  assert_true(first_real(&made, 0x00180050, &count) == 3);
+  (void)first_real(&made, 0x00180051, &count);
+  assert_int_equal(count, 0);
+  struct willis_dicom_header *header;
+  assert_ok(willis_dicom_header_open(made.bytes, made.size, NULL, &header, &err));
+  const struct willis_dicom_item *root = willis_dicom_header_root(header), *item;
+  double value = 0;
+  char text[4];
+  assert_int_equal(willis_dicom_child_count(root, 0x00289110), 1);
+  assert_null(willis_dicom_child(root, 0x00289110, 1));
+  item = willis_dicom_child(root, 0x00289110, 0);
+  assert_true(willis_dicom_reals(item, 0x00280010, &value, 1) == 1 && value == 7);
+  assert_int_equal(willis_dicom_reals(NULL, 0x00280010, &value, 1), 0);
+  assert_string_equal(willis_dicom_text(root, 0x00180050, text, sizeof text), "3");
+  assert_string_equal(willis_dicom_text(root, 0x00289110, text, sizeof text), "");
+  willis_dicom_header_close(header);
+}
+
+/* Implicit files do not say how numbers are stored: a table does. */
+static void test_implicit_kinds(void **state) {
+  (void)state;
+  struct made made;
+  ptrdiff_t count;
+  begin(&made, "1.2.840.10008.1.2");
+  put_bytes(&made,
+            "\x18\0\x50\0\2\0\0\0"
+            "3 "
+            "\x28\0\x10\0\2\0\0\0\7\0",
+            20);
+  assert_true(first_real(&made, 0x00180050, &count) == 3 && count == 1);
+  assert_true(first_real(&made, 0x00280010, &count) == 7 && count == 1);
+}
+
+static void test_elements_are_counted(void **state) {
+  (void)state;
+  struct made made;
+  size_t end, size;
+  begin(&made, "1.2.840.10008.1.2.1");
+  size = made.size + 8 * ((size_t)WILLIS_DICOM_MOST_ELEMENTS + 1);
+  unsigned char *many = calloc(size, 1);
+  assert_non_null(many);
+  memcpy(many, made.bytes, made.size);
+  for (size_t at = made.size; at < size; at += 8) memcpy(many + at, "\x11\0\1\0LO\0\0", 8);
+  assert_ok(willis_dicom_scan(many, size - 8, &end, &err));
+  assert_status(willis_dicom_scan(many, size, &end, &err), WILLIS_UNSUPPORTED, "more than 1048576");
+  free(many);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_numbers_of_every_kind),
+      cmocka_unit_test(test_order_does_not_matter),
+      cmocka_unit_test(test_implicit_kinds),
+      cmocka_unit_test(test_elements_are_counted),
       SCRATCH_TEST(test_one_slice),
       cmocka_unit_test(test_a_slice_that_is_refused),
       cmocka_unit_test(test_padding_after_the_pixels),
