@@ -60,7 +60,7 @@ void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *s, ptrdiff_t ro
  * x = n·ln 2 + r, |r| ≤ ln 2 / 2; the series of exp(r); n into the exponent. */
 static inline float exponential(float x) {
   const float rounder = 12582912.0f; /* 1.5·2^23 */
-  x = x < -87 ? -87 : x;
+  x = x > -87 ? x : -87; /* NaN too: it must not become an integer */
   float n = x * 1.44269504f + rounder - rounder;
   float r = x - n * 0.693359375f + n * 2.12194440e-4f, y = 1.0f / 720;
   y = y * r + 1.0f / 120;
