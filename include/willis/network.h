@@ -114,21 +114,29 @@ willis_inference_slabs_bytes(const struct willis_network *network, const ptrdiff
 WILLIS_API double willis_focal_loss(ptrdiff_t count, const float *logit, const float *target,
                                     double alpha, double gamma);
 
-/* What a step keeps in memory. The results have the same bits. */
+/* What a step keeps in memory. The results have the same bits, except with 16 bits a number. */
 enum willis_training_plan {
   WILLIS_TRAINING_STORE,     /* everything that the way back needs: the fastest */
   WILLIS_TRAINING_RECOMPUTE, /* little: the rest is computed again, which takes a third longer */
   WILLIS_TRAINING_PLANS
 };
 
+/* How activations and their gradients are stored. Arithmetic, parameters and moments are float. */
+enum willis_precision {
+  WILLIS_PRECISION_F32,
+  WILLIS_PRECISION_F16, /* half the memory; the loss is scaled (willis_trainer_loss_scale()) */
+  WILLIS_PRECISIONS
+};
+
 /* Training of one volume a step with Adam (M9). */
 struct willis_trainer_options {
-  ptrdiff_t size[3];              /* of every volume; edges are multiples of 8 */
-  double alpha, gamma;            /* focal loss: 0.5, 0.2 (M8) */
-  double learning_rate;           /* 1e-3 */
-  double beta1, beta2;            /* 0.9, 0.999 */
-  double epsilon;                 /* 1e-8 */
-  enum willis_training_plan plan; /* WILLIS_TRAINING_STORE */
+  ptrdiff_t size[3];               /* of every volume; edges are multiples of 8 */
+  double alpha, gamma;             /* focal loss: 0.5, 0.2 (M8) */
+  double learning_rate;            /* 1e-3 */
+  double beta1, beta2;             /* 0.9, 0.999 */
+  double epsilon;                  /* 1e-8 */
+  enum willis_training_plan plan;  /* WILLIS_TRAINING_STORE */
+  enum willis_precision precision; /* WILLIS_PRECISION_F32 */
 };
 WILLIS_API struct willis_trainer_options willis_trainer_defaults(void);
 
@@ -170,14 +178,29 @@ WILLIS_API WILLIS_CHECKED enum willis_status willis_trainer_update(struct willis
                                                                    struct willis_error *err);
 WILLIS_API float *willis_trainer_gradient_block(struct willis_trainer *trainer);
 
-/* Steps done. */
+/* With WILLIS_PRECISION_F16 the loss is multiplied by a power of two before it goes back, so that
+ * gradients stay above what 16 bits can hold, and the gradient block is divided by it. It starts at
+ * about the number of voxels. A step whose gradient is not finite is skipped: nothing is updated,
+ * and the scale is halved; after 200 steps without that it is doubled. Below 1 it does not go: then
+ * the step is NUMERIC. */
+struct willis_loss_scale {
+  double scale;     /* 1 with WILLIS_PRECISION_F32 */
+  uint64_t good;    /* steps since it last changed */
+  uint64_t skipped; /* steps that were not made */
+};
+WILLIS_API struct willis_loss_scale willis_trainer_loss_scale(const struct willis_trainer *trainer);
+/* A power of two from 1 to 2^60, for tests and for those who know better. */
+WILLIS_API void willis_trainer_set_loss_scale(struct willis_trainer *trainer, double scale);
+
+/* Steps done, skipped ones among them. */
 WILLIS_API uint64_t willis_trainer_steps(const struct willis_trainer *trainer);
 WILLIS_API void willis_trainer_set_learning_rate(struct willis_trainer *trainer, double rate);
 
 /* Everything that training changes as one flat block for checkpoints: parameters, running
- * statistics, Adam's moments, step counter. Training that goes on from an imported block gives the
- * same bits as training that never stopped. The block has a fixed size for an architecture and is
- * only for the byte order it was written with. */
+ * statistics, Adam's moments, step counter, and with WILLIS_PRECISION_F16 the loss's scale.
+ * Training that goes on from an imported block gives the same bits as training that never stopped.
+ * The block has a fixed size for an architecture and a precision and is only for the byte order it
+ * was written with. */
 WILLIS_API size_t willis_trainer_state_bytes(const struct willis_trainer *trainer);
 WILLIS_API void willis_trainer_state_export(const struct willis_trainer *trainer, void *block);
 /* MISMATCH when `size` is not that of this trainer, NUMERIC when a value is not finite; then

@@ -131,15 +131,16 @@ struct willis_train_options {
   double output_bias;   /* start of the last layer's bias; NaN: PyTorch's default initialisation */
   enum willis_schedule schedule;
   ptrdiff_t epochs;
-  ptrdiff_t max_steps;            /* stop after so many steps in all; 0: none */
-  double budget_s;                /* stop at the end of the epoch that passes it; 0: none */
-  ptrdiff_t patience;             /* stop after so many epochs without a better score; 0: never */
-  ptrdiff_t validate_every;       /* epochs between validations (5) */
-  double threshold;               /* stored in the model; NaN: the best of validation, else 0.5 */
-  uint64_t seed;                  /* initial parameters and order */
-  double checkpoint_every_s;      /* 600; 0: at the end only */
-  const char *trained_on;         /* names of the data sets, for the model's metadata */
-  enum willis_training_plan plan; /* STORE wants a data set of volumes; the result is the same */
+  ptrdiff_t max_steps;             /* stop after so many steps in all; 0: none */
+  double budget_s;                 /* stop at the end of the epoch that passes it; 0: none */
+  ptrdiff_t patience;              /* stop after so many epochs without a better score; 0: never */
+  ptrdiff_t validate_every;        /* epochs between validations (5) */
+  double threshold;                /* stored in the model; NaN: the best of validation, else 0.5 */
+  uint64_t seed;                   /* initial parameters and order */
+  double checkpoint_every_s;       /* 600; 0: at the end only */
+  const char *trained_on;          /* names of the data sets, for the model's metadata */
+  enum willis_training_plan plan;  /* STORE wants a data set of volumes */
+  enum willis_precision precision; /* F32; then the plan does not change the result */
 };
 WILLIS_API struct willis_train_options willis_train_defaults(void);
 
@@ -156,8 +157,9 @@ struct willis_train_memory {
  * way. Scans of more than size³ voxels take more while they are read. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
-                    const struct willis_sampling *sampling, bool validates, size_t held,
-                    size_t most, struct willis_train_memory *memory, struct willis_error *err);
+                    const struct willis_sampling *sampling, enum willis_precision precision,
+                    bool validates, size_t held, size_t most, struct willis_train_memory *memory,
+                    struct willis_error *err);
 /* The same for network "hull". How large hulls are is not known beforehand: there is room for a
  * tenth of all voxels, which is more than two views leave. */
 WILLIS_API WILLIS_CHECKED enum willis_status
@@ -194,6 +196,7 @@ struct willis_train_result {
   double seconds;         /* all sessions of the run together */
   const char *stopped_by; /* "epochs", "steps", "budget" or "patience"; static */
   bool save_failed;       /* a checkpoint could not be written; training went on */
+  struct willis_loss_scale loss_scale; /* at the end */
 };
 
 /* The listener may be null; returning false cancels before anything is trained. */

@@ -94,8 +94,8 @@ static int choose_memory(struct session *s, const struct willis_sampling *sampli
   const ptrdiff_t count = s->train + s->validate;
   if (o[NETWORK].integer
           ? willis_train_hull_memory(&s->cohort, count, sampling, memory_in_use(), most, m, &err)
-          : willis_train_memory(&s->cohort, count, sampling, s->validate > 0, memory_in_use(), most,
-                                m, &err))
+          : willis_train_memory(&s->cohort, count, sampling, s->options.precision, s->validate > 0,
+                                memory_in_use(), most, m, &err))
     return print_error(NULL, &err);
   s->options.plan = m->plan;
   if (!s->call->quiet)
@@ -133,14 +133,20 @@ static int load(struct session *s) {
 
 static json_t *describe(const struct session *s, int i, const char *path,
                         const struct willis_train_result *r) {
-  return json_pack("{s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "model",
-                   path, "plan", s->memory.plan == WILLIS_TRAINING_STORE ? "store" : "recompute",
-                   "memory_bytes", (json_int_t)s->memory.bytes, "views", s->view_count[i],
-                   "patients", (json_int_t)s->train, "epochs", (json_int_t)r->epochs, "steps",
-                   (json_int_t)r->steps, "best_epoch", (json_int_t)r->best_epoch, "stopped_by",
-                   r->stopped_by, "loss", json_number(r->loss), "validation_iou",
-                   json_number(r->best_iou), "threshold", json_number(r->threshold), "seconds",
-                   json_number(r->seconds));
+  json_t *o = json_pack(
+      "{s:s, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "model", path,
+      "plan", s->memory.plan == WILLIS_TRAINING_STORE ? "store" : "recompute", "precision",
+      s->options.precision == WILLIS_PRECISION_F16 ? "f16" : "f32", "memory_bytes",
+      (json_int_t)s->memory.bytes, "views", s->view_count[i], "patients", (json_int_t)s->train,
+      "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
+      (json_int_t)r->best_epoch, "stopped_by", r->stopped_by, "loss", json_number(r->loss),
+      "validation_iou", json_number(r->best_iou), "threshold", json_number(r->threshold), "seconds",
+      json_number(r->seconds));
+  if (s->options.precision == WILLIS_PRECISION_F16)
+    json_object_update_new(o,
+                           json_pack("{s:o, s:I}", "loss_scale", json_number(r->loss_scale.scale),
+                                     "steps_skipped", (json_int_t)r->loss_scale.skipped));
+  return o;
 }
 
 static int train_one(struct session *s, int i) {
@@ -172,6 +178,9 @@ static int train_one(struct session *s, int i) {
           r.threshold);
   if (s->validate)
     fprintf(s->call->results, ", validation IoU %.4f at epoch %td", r.best_iou, r.best_epoch);
+  if (s->options.precision == WILLIS_PRECISION_F16)
+    fprintf(s->call->results, ", loss scaled by %g, %llu steps skipped", r.loss_scale.scale,
+            (unsigned long long)r.loss_scale.skipped);
   fprintf(s->call->results, " (%s, %.0f s)\n", r.stopped_by, r.seconds);
   return 0;
 }
@@ -184,6 +193,8 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "a model cannot go to stdout: name a file");
   if (call->option[MODE].integer == 2 && !call->option[NETWORK].integer)
     return print_usage_error(call->command, "--mode both is for --network hull");
+  if (call->option[PRECISION].integer && call->option[NETWORK].integer)
+    return print_usage_error(call->command, "--precision f16 is for --network dae");
   if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
     return print_usage_error(call->command, "--output-bias and --from both say how to start");
   int code = read_views(&s);

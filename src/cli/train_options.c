@@ -31,8 +31,8 @@ const struct option_row train_rows[] = {
                      "Start of the last bias (-3: little vessel); without: PyTorch's", -100, 100},
     [THRESHOLD] = {"threshold", 0, OPTION_REAL, "T", NULL,
                    "Stored in the model; without: the best of --validate, else 0.5", 0, 1},
-    [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32", "f32",
-                   "Storage of activations (f16 is not supported yet)", 0, 0},
+    [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32|f16", "f32",
+                   "Storage of activations and their gradients; f16 takes half the memory", 0, 0},
     [ARC] = {"arc", 0, OPTION_REAL, "DEG", "90", "Degrees from the first view to the last", 0, 360},
     [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum|both", "max",
               "Projections: maximum, or line integral; hull only: both", 0, 0},
@@ -77,6 +77,7 @@ struct willis_train_options read_train_options(const struct call *call) {
   options.validate_every = (ptrdiff_t)o[VALIDATE_EVERY].integer;
   options.threshold = o[THRESHOLD].given ? o[THRESHOLD].real : NAN;
   options.seed = call->seed;
+  options.precision = o[PRECISION].integer ? WILLIS_PRECISION_F16 : WILLIS_PRECISION_F32;
   options.checkpoint_every_s = o[CHECKPOINT_EVERY].real * minute_s;
   return options;
 }

@@ -96,7 +96,9 @@ struct willis_architecture {
                      struct willis_arena *arena);
   enum willis_status (*infer_slabs)(void *plan, const struct willis_block_parameters *p,
                                     const struct willis_slab_feed *feed, struct willis_error *err);
+  /* With numbers stored as float, and with 16 bits; null where it cannot be trained so. */
   const struct willis_training_method *training[WILLIS_TRAINING_PLANS];
+  const struct willis_training_method *training_half[WILLIS_TRAINING_PLANS];
 };
 
 #endif

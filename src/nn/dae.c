@@ -134,4 +134,6 @@ const struct willis_architecture willis_dae = {
     .infer_slabs = willis_dae_infer_slabs,
     .training =
         {[WILLIS_TRAINING_STORE] = &store, [WILLIS_TRAINING_RECOMPUTE] = &willis_dae_recompute},
+    .training_half = {[WILLIS_TRAINING_STORE] = &willis_dae_half_store,
+                      [WILLIS_TRAINING_RECOMPUTE] = &willis_dae_half_recompute},
 };

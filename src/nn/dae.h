@@ -24,10 +24,15 @@ struct willis_batch_statistics willis_dae_statistics(const struct willis_encoder
                                                      const struct willis_decoder *decoder,
                                                      int layer);
 
-/* dae_passes.c: training in little memory. */
-extern const struct willis_training_method willis_dae_recompute;
-/* Its plan, with slabs of the least height that has so many tiles of 4×4×4 voxels; for tests. */
-void willis_dae_plan_recompute(void *plan, struct willis_extent extent, ptrdiff_t tiles,
-                               struct willis_arena *arena);
+/* dae_passes.c: training in little memory, and with 16 bits. */
+extern const struct willis_training_method willis_dae_recompute, willis_dae_half_store,
+    willis_dae_half_recompute;
+/* What exists whole is stored with 16 bits; and, only then, the convolutions' outputs too. */
+struct willis_dae_storage {
+  bool half, stored;
+};
+/* Their plan, with slabs of the least height that has so many tiles of 4×4×4 voxels; for tests. */
+void willis_dae_plan_passes(void *plan, struct willis_extent extent, ptrdiff_t tiles,
+                            struct willis_dae_storage storage, struct willis_arena *arena);
 
 #endif

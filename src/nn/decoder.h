@@ -62,7 +62,8 @@ struct willis_decoder_variant {
  * weights (gemm_avx2.h) with what the products start from. */
 struct willis_decoder_buffers {
   float *u1;               /* [M][8·w1]; null: made again where it is needed */
-  float *d1;               /* like u1 */
+  float *d1;               /* like u1; null: */
+  uint16_t *half1;         /* the same with 16 bits */
   double *a1_sum;          /* [w1] */
   double *a1_gram;         /* [w1][w1]: Σ a1·a1ᵀ over rows */
   float *packed1, *start1; /* w0 → 8·w1 */
@@ -87,6 +88,7 @@ struct willis_decoder_buffers {
 struct willis_decoder {
   struct willis_conv_transpose3d_shape shape[WILLIS_DECODER_BLOCKS];
   enum willis_decoder_use use;
+  bool half; /* what passes hand on is stored with 16 bits; set before plan_scratch */
   const struct willis_decoder_variant *variant;
   /* Of blocks 0 and 1; `mean`, `variance` as in encoder_block.h. */
   double *mean[2], *variance[2];

@@ -50,7 +50,7 @@ static ptrdiff_t tile_floats(const struct willis_decoder *d) {
   const ptrdiff_t a1 = TAPS * POINTS * w1, a2 = TAPS * TAPS * POINTS * w2;
   const ptrdiff_t z = TAPS * TAPS * TAPS * POINTS;
   const ptrdiff_t sums = (willis_decoder_job_sum_count(d) + LANES - 1) / LANES * LANES;
-  return WILLIS_DECODER_BLOCK * w0 + 3 * a1 + 2 * a2 + 2 * z + sums;
+  return WILLIS_DECODER_BLOCK * (w0 + w1) + 4 * a1 + 2 * a2 + 2 * z + sums;
 }
 
 struct willis_decoder_tile willis_decoder_tile_of(const struct willis_decoder *d) {
@@ -58,7 +58,9 @@ struct willis_decoder_tile willis_decoder_tile_of(const struct willis_decoder *d
   struct willis_decoder_tile t = {.loss = 0};
   t.x = d->buffers.threads + omp_get_thread_num() * tile_floats(d);
   t.u1 = t.x + WILLIS_DECODER_BLOCK * w0;
-  t.a1 = t.u1 + TAPS * POINTS * w1;
+  t.d1 = t.u1 + TAPS * POINTS * w1;
+  t.tap = t.d1 + TAPS * POINTS * w1;
+  t.a1 = t.tap + WILLIS_DECODER_BLOCK * w1;
   t.t1 = t.a1 + TAPS * POINTS * w1;
   t.a2 = t.t1 + TAPS * POINTS * w1;
   t.d2 = t.a2 + TAPS * TAPS * POINTS * w2;
@@ -98,7 +100,10 @@ static void plan_scratch(struct willis_decoder *d, struct willis_arena *arena) {
   if (d->use != WILLIS_DECODER_INFER) {
     const ptrdiff_t count = willis_decoder_point_count(d) * columns1;
     if (d->use == WILLIS_DECODER_STORE) b.u1 = take_floats(arena, count);
-    b.d1 = take_floats(arena, count);
+    if (d->half)
+      b.half1 = willis_arena_take(arena, count, sizeof *b.half1);
+    else
+      b.d1 = take_floats(arena, count);
     b.a1_sum = willis_arena_take(arena, w1, sizeof *b.a1_sum);
     b.a1_gram = willis_arena_take(arena, w1 * w1, sizeof *b.a1_gram);
     b.job_loss = willis_arena_take(arena, WILLIS_DECODER_JOBS, sizeof *b.job_loss);

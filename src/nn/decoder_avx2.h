@@ -29,6 +29,8 @@ enum {
 struct willis_decoder_tile {
   float *x;    /* [WILLIS_DECODER_BLOCK][w0], when x is read by points */
   float *u1;   /* [8·points][w1], when it is made again */
+  float *d1;   /* like u1, when it is stored with 16 bits */
+  float *tap;  /* [WILLIS_DECODER_BLOCK][w1]: columns of d1 */
   float *a1;   /* [8·points][w1] */
   float *t1;   /* like a1 */
   float *a2;   /* [8·points][8·w2] = [64·points][w2] */

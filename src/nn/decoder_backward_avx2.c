@@ -14,6 +14,7 @@
 
 #include "nn/batch_norm.h"
 #include "nn/gemm_avx2.h"
+#include "nn/half.h"
 
 #include <math.h>
 #include <string.h>
@@ -51,6 +52,23 @@ static void pack_back(const struct willis_conv_transpose3d_shape *s, const float
     for (int j = 0; j < columns; j++)
       packed[((ptrdiff_t)(i / PANEL) * columns + j) * PANEL + i % PANEL] =
           (float)weight_at(s, weight, i, j) * (scale ? scale[j % s->outputs] : 1);
+}
+
+/* d1 of points [begin, end), to read or to write; ends with close_d1() where it was written. */
+static float *open_d1(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                      ptrdiff_t begin, ptrdiff_t end, bool read) {
+  const struct willis_decoder_buffers *b = &d->buffers;
+  const ptrdiff_t columns = (ptrdiff_t)TAPS * width(d, 1);
+  if (b->d1) return b->d1 + begin * columns;
+  if (read) willis_half_unpack((end - begin) * columns, b->half1 + begin * columns, tile->d1);
+  return tile->d1;
+}
+
+static void close_d1(const struct willis_decoder *d, const struct willis_decoder_tile *tile,
+                     ptrdiff_t begin, ptrdiff_t end) {
+  const struct willis_decoder_buffers *b = &d->buffers;
+  const ptrdiff_t columns = (ptrdiff_t)TAPS * width(d, 1);
+  if (!b->d1) willis_half_pack((end - begin) * columns, tile->d1, b->half1 + begin * columns);
 }
 
 /* tile->t: the targets of the logits in tile->z. */
@@ -96,7 +114,8 @@ static void last_tile(const struct willis_decoder *d, struct willis_decoder_tile
     }
   willis_gemm_transposed_avx2(rows, tile->a1, w1, w1, tile->d2, columns, columns, product);
   willis_gemm_avx2(rows, tile->d2, columns, columns, b->back2, b->zero, w1,
-                   b->d1 + begin * TAPS * w1, w1);
+                   open_d1(d, tile, begin, end, false), w1);
+  close_d1(d, tile, begin, end);
 }
 
 static void last_gradient(const struct willis_decoder *d, const double *sums,
@@ -178,7 +197,7 @@ static void first_tile(const struct willis_decoder *d, struct willis_decoder_til
   const struct willis_decoder_buffers *b = &d->buffers;
   const int w1 = width(d, 1);
   const ptrdiff_t rows = (end - begin) * TAPS;
-  float *d1 = b->d1 + begin * TAPS * w1, *sum = tile->sums, *product = sum + w1;
+  float *d1 = open_d1(d, tile, begin, end, true), *sum = tile->sums, *product = sum + w1;
   const float *u1 = willis_decoder_activate1(d, tile, begin, end);
   willis_gemm_avx2(rows, tile->a1, w1, w1, b->back_gram, b->back_start, w1, tile->t1, w1);
   for (ptrdiff_t r = 0; r < rows; r++)
@@ -188,6 +207,7 @@ static void first_tile(const struct willis_decoder *d, struct willis_decoder_til
       sum[c] += d1[at];
       product[c] += d1[at] * (u1[at] - b->centre1[c]);
     }
+  close_d1(d, tile, begin, end);
 }
 
 /* Per channel of u1: d_u1 = scale·d1 + level + slope·u1. */
@@ -221,12 +241,26 @@ static void normalised_tile(const struct willis_decoder *d, struct willis_decode
   const struct first_gradient *f = context;
   const int w1 = width(d, 1);
   const float *u1 = willis_decoder_activate1(d, tile, begin, end);
-  float *d1 = d->buffers.d1 + begin * TAPS * w1;
+  float *d1 = open_d1(d, tile, begin, end, true);
   for (ptrdiff_t r = 0; r < (end - begin) * TAPS; r++)
     for (int c = 0; c < w1; c++) {
       const ptrdiff_t at = r * w1 + c;
       d1[at] = f->scale[c] * d1[at] + f->level[c] + f->slope[c] * u1[at];
     }
+  close_d1(d, tile, begin, end);
+}
+
+/* The columns of tap k of d1, points [begin, end), with their stride. */
+static const float *tap_columns(const struct willis_decoder *d, struct willis_decoder_tile *tile,
+                                int k, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t *stride) {
+  const struct willis_decoder_buffers *b = &d->buffers;
+  const int w1 = width(d, 1), columns = TAPS * w1;
+  const ptrdiff_t at = begin * columns + k * w1;
+  *stride = b->d1 ? columns : w1;
+  if (b->d1) return b->d1 + at;
+  for (ptrdiff_t p = 0; p < end - begin; p++)
+    willis_half_unpack(w1, b->half1 + at + p * columns, tile->tap + p * w1);
+  return tile->tap;
 }
 
 /* d_W1 = xᵀ·d_u1. A thread owns the columns of one tap: no partial sums to combine. */
@@ -235,7 +269,7 @@ static void first_weight(const struct willis_decoder *d,
   enum { BLOCK = WILLIS_DECODER_BLOCK };
   const struct willis_decoder_buffers *b = &d->buffers;
   const ptrdiff_t points = willis_decoder_point_count(d);
-  const int w0 = width(d, 0), w1 = width(d, 1), columns = TAPS * w1;
+  const int w0 = width(d, 0), w1 = width(d, 1);
   const ptrdiff_t count = (ptrdiff_t)w0 * w1;
 #pragma omp parallel for schedule(dynamic, 1)
   for (int k = 0; k < TAPS; k++) {
@@ -245,9 +279,11 @@ static void first_weight(const struct willis_decoder *d,
     memset(sum, 0, (size_t)count * sizeof *sum);
     for (ptrdiff_t at = 0; at < points; at += BLOCK) {
       const ptrdiff_t end = points - at < BLOCK ? points : at + BLOCK;
+      ptrdiff_t stride;
+      const float *d1 = tap_columns(d, &tile, k, at, end, &stride);
       memset(part, 0, (size_t)count * sizeof *part);
-      willis_gemm_transposed_avx2(end - at, willis_decoder_x(d, &tile, at, end), w0, w0,
-                                  b->d1 + at * columns + k * w1, columns, w1, part);
+      willis_gemm_transposed_avx2(end - at, willis_decoder_x(d, &tile, at, end), w0, w0, d1, stride,
+                                  w1, part);
       for (ptrdiff_t i = 0; i < count; i++) sum[i] += (double)part[i];
     }
     for (ptrdiff_t i = 0; i < count; i++) gradient->weight[i * TAPS + k] = (float)sum[i];
@@ -287,12 +323,15 @@ double willis_decoder_gradient_avx2(struct willis_decoder *d,
 void willis_decoder_input_gradient_avx2(struct willis_decoder *d,
                                         const struct willis_block_parameters *p, ptrdiff_t begin,
                                         ptrdiff_t end, float *d_x) {
-  enum { BLOCK = WILLIS_DECODER_BLOCK };
+  enum { POINTS = WILLIS_DECODER_POINTS };
   (void)p;
   const struct willis_decoder_buffers *b = &d->buffers;
   const int w0 = width(d, 0), columns = TAPS * width(d, 1);
 #pragma omp parallel for schedule(static)
-  for (ptrdiff_t at = begin; at < end; at += BLOCK)
-    willis_gemm_avx2(end - at < BLOCK ? end - at : BLOCK, b->d1 + at * columns, columns, columns,
-                     b->back1, b->zero, w0, d_x + (at - begin) * w0, w0);
+  for (ptrdiff_t at = begin; at < end; at += POINTS) {
+    struct willis_decoder_tile tile = willis_decoder_tile_of(d);
+    const ptrdiff_t last = end - at < POINTS ? end : at + POINTS;
+    willis_gemm_avx2(last - at, open_d1(d, &tile, at, last, true), columns, columns, b->back1,
+                     b->zero, w0, d_x + (at - begin) * w0, w0);
+  }
 }

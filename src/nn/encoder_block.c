@@ -215,7 +215,7 @@ static void plain_finish(struct willis_encoder_block *block,
 
 static void plain_output(const struct willis_encoder_block *block, ptrdiff_t count,
                          const float *kept, float *y) {
-  memcpy(y, kept, (size_t)(count * block->shape.outputs) * sizeof *y);
+  if (y != kept) memcpy(y, kept, (size_t)(count * block->shape.outputs) * sizeof *y);
 }
 
 static void plain_take_gradient(struct willis_encoder_block *block, ptrdiff_t begin, ptrdiff_t end,

@@ -33,6 +33,7 @@ struct willis_pooled_planes {
  * Backward, `backward_passes`; what was kept gives way to what these need of y's gradient. */
 struct willis_block_passes {
   int forward_passes, backward_passes, reach;
+  bool takes_stored; /* see stored_argmax in struct willis_encoder_block */
   /* What lives through all passes, and what only through the forward or only through the backward
    * ones, on at most `planes` planes of x. */
   void (*plan)(struct willis_encoder_block *block, ptrdiff_t planes, struct willis_arena *arena);
@@ -46,7 +47,7 @@ struct willis_block_passes {
                   int pass, struct willis_planes x, ptrdiff_t begin, ptrdiff_t end, float *kept);
   void (*finish)(struct willis_encoder_block *block, const struct willis_block_parameters *p,
                  int pass);
-  /* `voxels` voxels of y; may be called by several threads at once. */
+  /* `voxels` voxels of y, which may be kept; may be called by several threads at once. */
   void (*output)(const struct willis_encoder_block *block, ptrdiff_t voxels, const float *kept,
                  float *y);
   /* Planes [begin, end) of y's gradient arrive, in order; kept is shaped like them. */
@@ -109,6 +110,10 @@ struct willis_encoder_block {
   float *channels;                  /* a few numbers for each output channel */
   double *sums;                     /* partial sums */
   void *scratch;
+  /* Who takes stored output of the convolution: a forward pass leaves it and the positions of its
+   * maxima in these, where they are not null. A backward pass then finds it in d_raw. */
+  float *stored_raw;
+  uint8_t *stored_argmax;
   /* In backward passes over slabs. */
   float *packed_back, *weight_sum;
   float *slab_extreme;

@@ -297,12 +297,13 @@ static void forward_planes(struct willis_encoder_block *block,
   (void)pass;
   struct willis_conv3d_pooled pooled = {.sign = p->gamma,
                                         .extreme = kept,
-                                        .argmax = block->argmax,
+                                        .argmax = block->stored_argmax ? block->stored_argmax
+                                                                       : block->argmax,
                                         .sum = block->sums,
                                         .square = block->sums + block->shape.outputs};
   struct willis_conv3d_planes planes = {.data = x.data, .begin = x.begin, .end = x.end};
-  willis_conv3d_avx2_forward(&block->shape, planes, block->packed, p->bias, begin, end, NULL,
-                             &pooled, block->scratch);
+  willis_conv3d_avx2_forward(&block->shape, planes, block->packed, p->bias, begin, end,
+                             block->stored_raw, &pooled, block->scratch);
 }
 
 static void finish_forward(struct willis_encoder_block *block,
@@ -370,12 +371,14 @@ static void backward_planes(struct willis_encoder_block *block,
   struct willis_conv3d_pooled pooled = {
       .sign = p->gamma, .extreme = block->slab_extreme, .argmax = block->slab_argmax};
   struct willis_conv3d_planes input = {.data = x.data, .begin = x.begin, .end = x.end};
-  willis_conv3d_avx2_forward(shape, input, block->packed, p->bias, begin, end, d_raw, &pooled,
-                             block->scratch_back);
+  if (!block->stored_argmax)
+    willis_conv3d_avx2_forward(shape, input, block->packed, p->bias, begin, end, d_raw, &pooled,
+                               block->scratch_back);
   struct willis_conv3d_scatter scatter = {.level = channel(block, LEVEL),
                                           .slope = channel(block, SLOPE),
                                           .d_pooled = d,
-                                          .argmax = block->slab_argmax,
+                                          .argmax = block->stored_argmax ? block->stored_argmax
+                                                                         : block->slab_argmax,
                                           .dense = d_raw};
   struct willis_conv3d_planes planes = {d_raw, begin, end, &scatter};
   willis_conv3d_avx2_backward_weight_add(shape, input, planes, begin, end, block->weight_sum,
@@ -403,6 +406,7 @@ static const struct willis_block_passes passes = {
     .forward_passes = 1,
     .backward_passes = 1,
     .reach = 1,
+    .takes_stored = true,
     .plan = plan_passes,
     .plan_forward = plan_forward,
     .plan_backward = plan_backward,

@@ -18,6 +18,7 @@ struct willis_trainer {
   struct willis_trainer_options options;
   struct willis_extent extent;
   uint64_t steps;
+  struct willis_loss_scale loss_scale;
   int threads;       /* that the plan has scratch memory for */
   bool has_gradient; /* of a step whose update has not been made */
   void *plan;
@@ -38,7 +39,9 @@ struct willis_trainer_options willis_trainer_defaults(void) {
 }
 
 static const struct willis_training_method *method_of(const struct willis_trainer *t) {
-  return t->network->architecture->training[t->options.plan];
+  const struct willis_architecture *a = t->network->architecture;
+  return t->options.precision == WILLIS_PRECISION_F16 ? a->training_half[t->options.plan]
+                                                      : a->training[t->options.plan];
 }
 
 static size_t plan_bytes_of(const struct willis_trainer *t) {
@@ -75,12 +78,45 @@ static enum willis_status check_options(const struct willis_network *network,
                        o->learning_rate, o->beta1, o->beta2, o->epsilon);
   if ((unsigned)o->plan >= WILLIS_TRAINING_PLANS)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "there is no training plan %d", (int)o->plan);
+  if ((unsigned)o->precision >= WILLIS_PRECISIONS)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "there is no precision %d", (int)o->precision);
+  if (o->precision == WILLIS_PRECISION_F16 && !network->architecture->training_half[o->plan])
+    return willis_fail(err, WILLIS_UNSUPPORTED, "network %s cannot be trained with 16 bits",
+                       network->architecture->name);
   if (!sparse && !network->architecture->training[o->plan])
     return willis_fail(err, WILLIS_UNSUPPORTED, "network %s cannot be trained %s",
                        network->architecture->name,
                        o->plan == WILLIS_TRAINING_RECOMPUTE ? "by recomputing" : "alone");
   return WILLIS_OK;
 }
+
+/* ---- the loss's scale ---- */
+
+static const double largest_scale = 0x1p60;
+enum { GOOD_STEPS = 200 };
+
+/* The gradient of the mean's logits is smaller than that of one voxel's by the number of voxels. */
+static double first_scale(enum willis_precision precision, struct willis_extent extent) {
+  if (precision == WILLIS_PRECISION_F32) return 1;
+  return fmin(exp2(floor(log2((double)willis_extent_count(extent)))), largest_scale);
+}
+
+struct willis_loss_scale willis_trainer_loss_scale(const struct willis_trainer *trainer) {
+  return trainer->loss_scale;
+}
+
+void willis_trainer_set_loss_scale(struct willis_trainer *trainer, double scale) {
+  trainer->loss_scale.scale = scale;
+  trainer->loss_scale.good = 0;
+}
+
+static void step_went_well(struct willis_loss_scale *s) {
+  if (++s->good < GOOD_STEPS) return;
+  s->good = 0;
+  s->scale = fmin(2 * s->scale, largest_scale);
+}
+
+/* ---- memory ---- */
 
 static void plan_buffers(struct willis_trainer *t, struct willis_arena *arena) {
   const struct willis_architecture *a = t->network->architecture;
@@ -107,6 +143,7 @@ static enum willis_status trainer_prepare(struct willis_network *network,
   t->network = network;
   t->options = *options;
   t->extent = extent;
+  t->loss_scale.scale = first_scale(options->precision, extent);
   t->threads = willis_parallel_threads();
   const size_t plan_bytes = plan_bytes_of(t);
   t->plan = willis_take_zeroed(1, plan_bytes);
@@ -228,14 +265,19 @@ static enum willis_status compute_gradient(struct willis_trainer *t, struct will
   if (t->network->architecture->sparse)
     return willis_fail(err, WILLIS_UNSUPPORTED, "network %s does not learn from volumes",
                        t->network->architecture->name);
-  sample->focal = (struct willis_focal){t->options.alpha, t->options.gamma, 1 / count};
+  sample->focal =
+      (struct willis_focal){t->options.alpha, t->options.gamma, t->loss_scale.scale / count};
   enum willis_status status =
       method_of(t)->gradient(t->plan, t->blocks, sample, loss, t->gradient_blocks, err);
   if (status != WILLIS_OK) return status;
   *loss /= count;
   status = check_forward(t, *loss, err);
   if (status != WILLIS_OK) return status;
-  status = check_gradient(t, err);
+  const bool scaled = t->options.precision == WILLIS_PRECISION_F16;
+  const float back = (float)(1 / t->loss_scale.scale);
+  for (ptrdiff_t i = 0; scaled && i < t->network->parameter_count; i++) t->gradient[i] *= back;
+  /* Whether a scaled gradient broke is for the update to see, when ranks have added theirs. */
+  if (!scaled) status = check_gradient(t, err);
   t->has_gradient = status == WILLIS_OK;
   return status;
 }
@@ -282,13 +324,19 @@ enum willis_status willis_trainer_update(struct willis_trainer *trainer, struct 
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "step %" PRIu64 " has no gradient to go by",
                        t->steps + 1);
   enum willis_status status = check_gradient(t, err);
-  if (status != WILLIS_OK) return status;
+  if (status != WILLIS_OK && t->loss_scale.scale < 2) return status;
   t->steps++;
   t->has_gradient = false;
+  if (status != WILLIS_OK) {
+    t->loss_scale.scale /= 2;
+    t->loss_scale.good = 0;
+    t->loss_scale.skipped++;
+    return WILLIS_OK;
+  }
   const struct willis_adam adam = {t->options.learning_rate, t->options.beta1, t->options.beta2,
                                    t->options.epsilon};
-  willis_adam_step(&adam, t->steps, n->parameter_count, t->gradient, t->moment1, t->moment2,
-                   n->parameters);
+  willis_adam_step(&adam, t->steps - t->loss_scale.skipped, n->parameter_count, t->gradient,
+                   t->moment1, t->moment2, n->parameters);
   for (int l = 0; l < n->architecture->layer_count; l++) {
     if (!n->architecture->layer[l].normalised) continue;
     struct willis_batch_statistics s = method_of(t)->statistics(t->plan, l);
@@ -296,6 +344,7 @@ enum willis_status willis_trainer_update(struct willis_trainer *trainer, struct 
                             t->blocks[l].running_mean, t->blocks[l].running_variance);
     n->counter[l].value++;
   }
+  if (t->options.precision == WILLIS_PRECISION_F16) step_went_well(&t->loss_scale);
   /* Who recomputes wants the memory for other things between steps. */
   if (t->options.plan == WILLIS_TRAINING_RECOMPUTE) willis_arena_forget(&t->step_arena);
   return WILLIS_OK;
@@ -366,7 +415,8 @@ void willis_trainer_set_learning_rate(struct willis_trainer *trainer, double rat
   trainer->options.learning_rate = rate;
 }
 
-/* The state in one order for size, export and import: steps, counters, then four blocks. */
+/* The state in one order for size, export and import: steps, counters, with 16 bits the loss's
+ * scale, then four blocks. */
 enum { STATE_BLOCKS = 4 };
 
 struct state_block {
@@ -383,8 +433,13 @@ static void state_blocks(const struct willis_trainer *t, struct state_block bloc
   block[3] = (struct state_block){t->moment2, parameters};
 }
 
+static size_t scale_bytes(const struct willis_trainer *t) {
+  return t->options.precision == WILLIS_PRECISION_F16 ? sizeof t->loss_scale : 0;
+}
+
 static size_t state_head_bytes(const struct willis_trainer *t) {
-  return sizeof(uint64_t) + (size_t)t->network->architecture->layer_count * sizeof(int64_t);
+  return sizeof(uint64_t) + (size_t)t->network->architecture->layer_count * sizeof(int64_t) +
+         scale_bytes(t);
 }
 
 size_t willis_trainer_state_bytes(const struct willis_trainer *trainer) {
@@ -402,6 +457,8 @@ void willis_trainer_state_export(const struct willis_trainer *trainer, void *blo
   to += sizeof trainer->steps;
   for (int l = 0; l < n->architecture->layer_count; l++, to += sizeof(int64_t))
     memcpy(to, &n->counter[l].value, sizeof(int64_t));
+  memcpy(to, &trainer->loss_scale, scale_bytes(trainer));
+  to += scale_bytes(trainer);
   struct state_block piece[STATE_BLOCKS];
   state_blocks(trainer, piece);
   for (int b = 0; b < STATE_BLOCKS; to += piece[b].bytes, b++)
@@ -423,10 +480,16 @@ enum willis_status willis_trainer_state_import(struct willis_trainer *trainer, c
       return willis_fail(err, WILLIS_NUMERIC, "a training state has NaN or infinity at byte %zu",
                          at);
   }
+  struct willis_loss_scale scale = trainer->loss_scale;
+  memcpy(&scale, from + state_head_bytes(trainer) - scale_bytes(trainer), scale_bytes(trainer));
+  if (!(scale.scale >= 1 && scale.scale <= largest_scale))
+    return willis_fail(err, WILLIS_NUMERIC, "a training state's loss scale is %g", scale.scale);
   memcpy(&trainer->steps, from, sizeof trainer->steps);
   from += sizeof trainer->steps;
   for (int l = 0; l < n->architecture->layer_count; l++, from += sizeof(int64_t))
     memcpy(&n->counter[l].value, from, sizeof(int64_t));
+  memcpy(&trainer->loss_scale, from, scale_bytes(trainer));
+  from += scale_bytes(trainer);
   struct state_block piece[STATE_BLOCKS];
   state_blocks(trainer, piece);
   for (int b = 0; b < STATE_BLOCKS; from += piece[b].bytes, b++)

@@ -143,6 +143,9 @@ static void digest_configuration(struct willis_run *run) {
   willis_digest_add_text(&digest, "seed %llu validate every %td threshold %.17g patience %td\n",
                          (unsigned long long)o->seed, o->validate_every, o->threshold, o->patience);
   if (run->start[0]) willis_digest_add_text(&digest, "from %s\n", run->start);
+  /* With 16 bits what is stored is also what is rounded. */
+  if (o->precision == WILLIS_PRECISION_F16)
+    willis_digest_add_text(&digest, "precision f16 plan %d\n", (int)o->plan);
   /* With a constant rate a run may be made longer. */
   if (o->schedule != WILLIS_SCHEDULE_CONSTANT)
     willis_digest_add_text(&digest, "epochs %td\n", o->epochs);
@@ -198,6 +201,7 @@ static enum willis_status set_up(struct willis_run *run, struct willis_error *er
   options.gamma = o->gamma;
   options.learning_rate = o->learning_rate;
   options.plan = o->plan;
+  options.precision = o->precision;
   status = willis_trainer_create(run->network, &options, &run->trainer, err);
   if (status) return status;
   ptrdiff_t n = willis_subset_count(&run->training);
@@ -444,6 +448,7 @@ static enum willis_status finish(struct willis_run *run, struct willis_train_res
   result->threshold = !isnan(o->threshold) ? o->threshold : c->best_epoch ? c->best_threshold : 0.5;
   result->seconds = willis_run_seconds(run);
   result->save_failed = run->save_failed;
+  result->loss_scale = willis_trainer_loss_scale(run->trainer);
   enum willis_status status = WILLIS_OK;
   if (c->best_epoch)
     status = willis_trainer_state_import(run->trainer, run->best, run->block_size, err);

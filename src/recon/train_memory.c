@@ -45,13 +45,15 @@ static enum willis_status making_bytes(const struct willis_cohort *cohort, ptrdi
 }
 
 static enum willis_status find_need(const struct willis_cohort *cohort, ptrdiff_t count,
-                                    const struct willis_sampling *sampling, bool validates,
+                                    const struct willis_sampling *sampling,
+                                    enum willis_precision precision, bool validates,
                                     struct need *need, struct willis_error *err) {
   struct willis_network *network = NULL;
   struct willis_trainer_options options = willis_trainer_defaults();
   const ptrdiff_t n = sampling->size, size[3] = {n, n, n};
   const size_t plane = (size_t)n * (size_t)n * sizeof(float);
   memcpy(options.size, size, sizeof size);
+  options.precision = precision;
   *need = (struct need){.volume = plane * (size_t)n,
                         .images = plane * (size_t)sampling->views,
                         .truth = plane * (size_t)n / 32};
@@ -105,12 +107,13 @@ static enum willis_status choose(const struct willis_train_memory *ways, size_t 
 }
 
 enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
-                                       const struct willis_sampling *sampling, bool validates,
-                                       size_t held, size_t most, struct willis_train_memory *memory,
+                                       const struct willis_sampling *sampling,
+                                       enum willis_precision precision, bool validates, size_t held,
+                                       size_t most, struct willis_train_memory *memory,
                                        struct willis_error *err) {
   struct need need;
   *memory = (struct willis_train_memory){0};
-  enum willis_status status = find_need(cohort, count, sampling, validates, &need, err);
+  enum willis_status status = find_need(cohort, count, sampling, precision, validates, &need, err);
   if (status) return status;
   const struct willis_train_memory ways[] = {
       {WILLIS_TRAINING_STORE, WILLIS_DATASET_VOLUMES, true, stored_bytes(&need, (size_t)count)},
@@ -135,7 +138,8 @@ enum willis_status willis_train_hull_memory(const struct willis_cohort *cohort, 
                                             struct willis_error *err) {
   struct need need;
   *memory = (struct willis_train_memory){0};
-  enum willis_status status = find_need(cohort, count, sampling, false, &need, err);
+  enum willis_status status =
+      find_need(cohort, count, sampling, WILLIS_PRECISION_F32, false, &need, err);
   if (status) return status;
   const struct willis_train_memory ways[] = {
       {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, true, hull_bytes(&need, (size_t)count)},

@@ -128,7 +128,7 @@ static enum willis_status check_origin(const struct willis_run *run, const char 
   if (memcmp(section->bytes, run->configuration, WILLIS_DIGEST_BYTES))
     return willis_fail(err, WILLIS_MISMATCH,
                        "%s: a run with other options (views, size, loss, rate, seed, epochs, "
-                       "validation or network); give the same ones",
+                       "validation, precision or network); give the same ones",
                        path);
   section = willis_sections_find(s, "data");
   if (!section || section->size != WILLIS_DIGEST_BYTES)
@@ -260,6 +260,7 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
       {"schedule", o->schedule == WILLIS_SCHEDULE_COSINE ? "cosine" : "constant"},
       {"output_bias", isnan(o->output_bias) || run->files->from ? NULL : bias},
       {"started_from", run->start[0] ? run->start : NULL},
+      {"precision", o->precision == WILLIS_PRECISION_F16 ? "f16" : NULL},
       {"epochs", epoch},
       {"seed", seed},
       {"patients", patients},

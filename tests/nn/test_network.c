@@ -410,8 +410,8 @@ static void options_are_checked(void **state) {
   (void)state;
   struct willis_error err;
   struct willis_network *n = filled_network();
-  const struct willis_trainer_options good = {{8, 8, 8}, 0.5,   0.2,  1e-3,
-                                              0.9,       0.999, 1e-8, WILLIS_TRAINING_STORE};
+  const struct willis_trainer_options good = {
+      {8, 8, 8}, 0.5, 0.2, 1e-3, 0.9, 0.999, 1e-8, WILLIS_TRAINING_STORE, WILLIS_PRECISION_F32};
   struct willis_trainer_options bad[] = {good, good, good, good, good, good, good};
   bad[0].size[1] = 12;
   bad[1].size[2] = 0;

@@ -85,7 +85,7 @@ static struct outcome gradient_of(const struct willis_network *n, const struct v
   struct willis_arena arena = {0};
   for (int counted = 0; counted < 2; counted++) {
     if (tiles)
-      willis_dae_plan_recompute(plan, extent, tiles, &arena);
+      willis_dae_plan_passes(plan, extent, tiles, (struct willis_dae_storage){0}, &arena);
     else
       method->plan(plan, extent, &arena);
     const size_t bytes = arena.peak;

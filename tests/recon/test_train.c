@@ -333,6 +333,34 @@ static void all_plans_give_the_same_model(void **state) {
   }
 }
 
+static void half_precision_resumes_to_the_bit(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err;
+  char whole[512], parts[512], checkpoint[512];
+  options.precision = WILLIS_PRECISION_F16;
+  snprintf(whole, sizeof whole, "%s", scratch_path("half-whole.safetensors"));
+  snprintf(parts, sizeof parts, "%s", scratch_path("half-parts.safetensors"));
+  assert_int_equal(train(&options, whole, NULL, 1e9, &result, &err), WILLIS_OK);
+  assert_true(result.loss_scale.scale == SIZE * SIZE * SIZE && result.loss_scale.skipped == 0);
+  assert_int_equal(train(&options, parts, NULL, 6, &result, &err), WILLIS_CANCELLED);
+  snprintf(checkpoint, sizeof checkpoint, "%s", checkpoint_of(parts, 6));
+  assert_int_equal(train(&options, parts, checkpoint, 1e9, &result, &err), WILLIS_OK);
+  same_bytes(whole, parts);
+  struct willis_network *network;
+  assert_int_equal(willis_network_read(whole, &network, &err), WILLIS_OK);
+  assert_string_equal(willis_network_metadata(network, "precision"), "f16");
+  willis_network_destroy(network);
+  /* What is stored with 16 bits is part of what the run is. */
+  struct willis_train_options other = options;
+  other.precision = WILLIS_PRECISION_F32;
+  assert_int_equal(train(&other, parts, checkpoint, 1e9, &result, &err), WILLIS_MISMATCH);
+  other = options;
+  other.plan = WILLIS_TRAINING_RECOMPUTE;
+  assert_int_equal(train(&other, parts, checkpoint, 1e9, &result, &err), WILLIS_MISMATCH);
+}
+
 static void planes_are_those_of_the_volumes(void **state) {
   (void)state;
   const struct willis_sampling *sampling = willis_dataset_sampling(dataset);
@@ -380,7 +408,8 @@ static void memory_chooses_the_plan(void **state) {
   size_t most = 0;
   int ways = 0;
   for (; ways < 4; ways++) {
-    if (willis_train_memory(&cohort, PATIENTS, &sampling, true, 0, most, &memory[ways], &err))
+    if (willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true, 0, most,
+                            &memory[ways], &err))
       break;
     assert_true(!most || memory[ways].bytes <= most);
     most = memory[ways].bytes - 1;
@@ -391,23 +420,23 @@ static void memory_chooses_the_plan(void **state) {
   assert_true(memory[2].plan == WILLIS_TRAINING_RECOMPUTE);
   const struct willis_train_memory *last = &memory[ways - 1];
   struct willis_train_memory refused;
-  assert_int_equal(
-      willis_train_memory(&cohort, PATIENTS, &sampling, true, 0, last->bytes - 1, &refused, &err),
-      WILLIS_OUT_OF_MEMORY);
+  assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true, 0,
+                                       last->bytes - 1, &refused, &err),
+                   WILLIS_OUT_OF_MEMORY);
   char least[32];
   snprintf(least, sizeof least, "%.1f MiB", (double)last->bytes / (1 << 20));
   assert_non_null(strstr(err.message, least));
   /* What is held already counts. */
-  assert_int_equal(
-      willis_train_memory(&cohort, PATIENTS, &sampling, true, 1, last->bytes, &refused, &err),
-      WILLIS_OUT_OF_MEMORY);
+  assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true, 1,
+                                       last->bytes, &refused, &err),
+                   WILLIS_OUT_OF_MEMORY);
   /* The paper's size in one GiB, with the program itself. */
   sampling.size = 384;
   sampling.views = 90;
 #ifdef WILLIS_HAVE_AVX2
   if (willis_cpu_features() & WILLIS_CPU_AVX2)
-    assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, true, 32 << 20,
-                                         (size_t)1 << 30, &refused, &err),
+    assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true,
+                                         32 << 20, (size_t)1 << 30, &refused, &err),
                      WILLIS_OK);
 #endif
 }
@@ -459,6 +488,7 @@ int main(void) {
       cmocka_unit_test(memory_plan_gives_the_same_pairs),
       cmocka_unit_test(planes_are_those_of_the_volumes),
       cmocka_unit_test(all_plans_give_the_same_model),
+      cmocka_unit_test(half_precision_resumes_to_the_bit),
       cmocka_unit_test(memory_chooses_the_plan),
       cmocka_unit_test(impossible_options),
       cmocka_unit_test(learns_one_head),
