@@ -176,7 +176,8 @@ static enum willis_status check_sizes(const struct place *at,
 }
 
 /* Of a text without the sum nothing is known. */
-static enum willis_status check_sum(const struct place *at, const struct willis_projections *stack) {
+static enum willis_status check_sum(const struct place *at,
+                                    const struct willis_projections *stack) {
   const double own = willis_stack_checksum(stack);
   double said = own;
   enum willis_status status = read_number(at, "pixels_crc32", "a whole number", &own, &said);

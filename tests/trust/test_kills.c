@@ -53,7 +53,7 @@ static unsigned long long look_at_checkpoints(void) {
 static pid_t train(unsigned long long step) {
   char line[1024], path[64];
   require(willis_checkpoint_path(path, sizeof path, "run/m", step));
-  snprintf(line, sizeof line, train_line, "run", "run", step ? "--resume" : "--force",
+  snprintf(line, sizeof line, train_line, "run", "run", step ? "--force --resume" : "--force",
            step ? path : "");
   return process_start(line, NULL);
 }
