@@ -161,7 +161,7 @@ willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
                     bool validates, size_t held, size_t most, struct willis_train_memory *memory,
                     struct willis_error *err);
 /* The same for network "hull". How large hulls are is not known beforehand: there is room for a
- * tenth of all voxels, which is more than two views leave. */
+ * fifth of all voxels, which is more than two views leave. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_train_hull_memory(const struct willis_cohort *cohort, ptrdiff_t count,
                          const struct willis_sampling *sampling, size_t held, size_t most,

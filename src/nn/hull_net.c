@@ -116,7 +116,7 @@ void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_in
     float *buffer = willis_arena_take(arena, level_size(input, l), sizeof(float));
     *(training ? &plan->d_level[l] : &plan->level[l]) = buffer;
   }
-  for (int e = 0; e < (training ? WILLIS_HULL_EXCHANGES : 1); e++)
+  for (int e = 0; training && e < WILLIS_HULL_EXCHANGES; e++)
     willis_ray_exchange_plan(&plan->ray[e], rows_of(input, 0), W0, training, arena);
   for (int s = 0, e = 0; s < WILLIS_HULL_STEPS; s++) {
     plan_step(plan, s, input, &plan->ray[e], arena);
@@ -131,6 +131,7 @@ void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_in
   if (training) plan->d_normal = willis_arena_take(arena, most, sizeof(float));
   size_t end = arena->used;
   willis_arena_rewind(arena, mark);
+  if (!training) willis_ray_exchange_plan(&plan->ray[0], rows_of(input, 0), W0, training, arena);
   willis_ray_exchange_plan_scratch(&plan->ray_scratch, rows_of(input, 0), input->views.rays, W0,
                                    training, arena);
   if (arena->used < end) arena->used = end;

@@ -43,12 +43,12 @@ void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows,
 void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *s, ptrdiff_t rows, ptrdiff_t rays,
                                       int channels, bool training, struct willis_arena *arena) {
   *s = (struct willis_ray_scratch){0};
-  s->normal = willis_arena_take(arena, rows * channels, sizeof(float));
   s->rival = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
   s->level = willis_arena_take(arena, GROUP * rays * R, sizeof(float));
   s->packed = willis_arena_take(arena, (ptrdiff_t)most(channels, IN) * most(POOLED, channels),
                                 sizeof(float));
   if (!training) return;
+  s->normal = willis_arena_take(arena, rows * channels, sizeof(float));
   s->d_rival = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
   s->d_point = willis_arena_take(arena, rows * POINT, sizeof(float));
   s->d_pooled = willis_arena_take(arena, rows * POOLED, sizeof(float));
@@ -60,7 +60,7 @@ void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *s, ptrdiff_t ro
  * x = n·ln 2 + r, |r| ≤ ln 2 / 2; the series of exp(r); n into the exponent. */
 static inline float exponential(float x) {
   const float rounder = 12582912.0f; /* 1.5·2^23 */
-  x = x > -87 ? x : -87; /* NaN too: it must not become an integer */
+  x = x > -87 ? x : -87;             /* NaN too: it must not become an integer */
   float n = x * 1.44269504f + rounder - rounder;
   float r = x - n * 0.693359375f + n * 2.12194440e-4f, y = 1.0f / 720;
   y = y * r + 1.0f / 120;
@@ -163,8 +163,9 @@ void willis_ray_exchange_forward(struct willis_ray_exchange *layer,
   struct willis_taps each;
   struct willis_sparse_conv conv;
   identity(&each, rows);
-  willis_rms_norm_forward(rows, C, x, p->gain, scratch->normal);
-  willis_sparse_conv_forward(linear(&conv, C, POINT), &each, scratch->normal, p->point_weight,
+  /* The pool's memory holds the normalised rows until they have been used. */
+  willis_rms_norm_forward(rows, C, x, p->gain, layer->pooled);
+  willis_sparse_conv_forward(linear(&conv, C, POINT), &each, layer->pooled, p->point_weight,
                              p->point_bias, false, layer->point, scratch->packed);
   memset(layer->pooled, 0, (size_t)(rows * POOLED) * sizeof(float));
   if (layer->best) memset(layer->best, NONE, (size_t)(rows * E));

@@ -55,18 +55,19 @@ struct willis_ray_exchange {
   uint8_t *best; /* [rows][HIDDEN], the view of the maximum; 255 for none */
 };
 
-/* Memory that layers share, one at a time. */
+/* Memory that layers share, one at a time; the second part in training. */
 struct willis_ray_scratch {
+  float *rival;  /* [2][rows][BIDS] */
+  float *level;  /* [2][rays][BIDS] */
+  float *packed; /* weights */
+  float *d_rival;
   float *normal;             /* [rows][channels] */
-  float *rival, *d_rival;    /* [2][rows][BIDS] */
-  float *level;              /* [2][rays][BIDS] */
   float *d_point, *d_pooled; /* [rows][POINT], [rows][POOLED] */
   float *d_normal;           /* [rows][channels] */
-  float *packed;             /* weights */
   float *d_weight;           /* [shards][INPUTS][HIDDEN] */
 };
 
-/* From an arena, which may only count; `training` for backward too. */
+/* From an arena, which may only count; `training` for backward too. At most POOLED channels. */
 void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows, int channels,
                               bool training, struct willis_arena *arena);
 void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *scratch, ptrdiff_t rows,

@@ -127,7 +127,7 @@ enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdi
 
 /* A patient is its grey volume; beside it its truth, its turned volume and the hull. */
 static size_t hull_bytes(const struct need *n, size_t patients) {
-  const size_t rows = n->volume / sizeof(float) / 10;
+  const size_t rows = n->volume / sizeof(float) / 5;
   return (patients + 3) * n->volume + n->making + n->images + n->states +
          rows * (WILLIS_HULL_CASE_LESSON_BYTES + 2 * WILLIS_HULL_CASE_VIEW_BYTES);
 }
