@@ -40,15 +40,24 @@ static json_t *number(double value) {
   return isnan(value) ? json_null() : json_real(value);
 }
 
-static int report(const struct call *call, const struct willis_projections *mask,
-                  const double *shift, const struct willis_view_agreement *agreement) {
-  json_t *views = json_array();
+static struct willis_view_agreement mean_of(const struct willis_view_agreement *each,
+                                            ptrdiff_t count) {
   struct willis_view_agreement mean = {0};
-  const double n = (double)mask->view_count;
+  for (ptrdiff_t v = 0; v < count; v++) {
+    mean.dice += each[v].dice / (double)count;
+    mean.centerline_mm += each[v].centerline_mm / (double)count;
+  }
+  return mean;
+}
+
+/* `before` is the mean before the views were shifted. */
+static int report(const struct call *call, const struct willis_projections *mask,
+                  const double *shift, const struct willis_view_agreement *agreement,
+                  const struct willis_view_agreement *before) {
+  json_t *views = json_array();
+  const struct willis_view_agreement mean = mean_of(agreement, mask->view_count);
   for (ptrdiff_t v = 0; v < mask->view_count; v++) {
     const struct willis_view *view = &mask->view[v];
-    mean.dice += agreement[v].dice / n;
-    mean.centerline_mm += agreement[v].centerline_mm / n;
     json_array_append_new(views, json_pack("{s:f, s:f, s:[f,f], s:o, s:o}", "primary_angle_deg",
                                            view->primary_angle_deg, "secondary_angle_deg",
                                            view->secondary_angle_deg, "shift_px", shift[2 * v],
@@ -62,11 +71,20 @@ static int report(const struct call *call, const struct willis_projections *mask
     fprintf(call->results, "Dice %.3f, centerlines %.2f mm apart\n", agreement[v].dice,
             agreement[v].centerline_mm);
   }
-  if (call->json)
-    return print_json(call,
-                      json_pack("{s:o, s:o, s:o}", "views", views, "mean_dice", number(mean.dice),
-                                "mean_centerline_mm", number(mean.centerline_mm)));
+  const bool refined = call->option[REFINED].given;
+  if (call->json) {
+    json_t *root = json_pack("{s:o, s:o, s:o}", "views", views, "mean_dice", number(mean.dice),
+                             "mean_centerline_mm", number(mean.centerline_mm));
+    if (root && refined) {
+      json_object_set_new(root, "mean_dice_before", number(before->dice));
+      json_object_set_new(root, "mean_centerline_mm_before", number(before->centerline_mm));
+    }
+    return print_json(call, root);
+  }
   json_decref(views);
+  if (refined)
+    fprintf(call->results, "mean before: Dice %.3f, centerlines %.2f mm apart\n", before->dice,
+            before->centerline_mm);
   fprintf(call->results, "mean: Dice %.3f, centerlines %.2f mm apart\n", mean.dice,
           mean.centerline_mm);
   return 0;
@@ -74,13 +92,15 @@ static int report(const struct call *call, const struct willis_projections *mask
 
 static enum willis_status work(const struct call *call, struct willis_projections *mask,
                                double *shift, struct willis_view_agreement *agreement,
-                               struct willis_error *err) {
+                               struct willis_view_agreement *before, struct willis_error *err) {
   const struct option_value *o = call->option;
   const struct willis_refine_options options = {(ptrdiff_t)o[MOST].integer, (int)o[ROUNDS].integer};
   struct willis_grid grid;
   enum willis_status status = choose_grid(call, o + GRID, mask, &grid, err);
   if (!status && o[REFINED].given) {
-    status = willis_views_refine(mask, &grid, &options, shift, &call->progress, err);
+    status = willis_views_agree(mask, &grid, o[TOLERANCE].real, agreement, &call->progress, err);
+    if (!status) *before = mean_of(agreement, mask->view_count);
+    if (!status) status = willis_views_refine(mask, &grid, &options, shift, &call->progress, err);
     if (!status) status = willis_projections_write(o[REFINED].text, mask, call->force, err);
   }
   if (status) return status;
@@ -89,6 +109,7 @@ static enum willis_status work(const struct call *call, struct willis_projection
 
 static int run(const struct call *call) {
   struct willis_projections mask = {0};
+  struct willis_view_agreement before = {0};
   struct willis_error err = {.status = WILLIS_OUT_OF_MEMORY, .message = "no memory"};
   const struct option_value *refined = call->option + REFINED;
   if (refined->given) {
@@ -103,8 +124,9 @@ static int run(const struct call *call) {
   const size_t views = (size_t)mask.view_count;
   double *shift = calloc(2 * views, sizeof *shift);
   struct willis_view_agreement *agreement = calloc(views, sizeof *agreement);
-  status = shift && agreement ? work(call, &mask, shift, agreement, &err) : WILLIS_OUT_OF_MEMORY;
-  int code = status ? print_error(NULL, &err) : report(call, &mask, shift, agreement);
+  status = shift && agreement ? work(call, &mask, shift, agreement, &before, &err)
+                              : WILLIS_OUT_OF_MEMORY;
+  int code = status ? print_error(NULL, &err) : report(call, &mask, shift, agreement, &before);
   free(agreement);
   free(shift);
   willis_projections_release(&mask);
@@ -121,7 +143,8 @@ const struct command cmd_agree = {
         "lines in mm at the isocenter. This needs no truth, and tells wrong angles, distances or "
         "mirrored pictures at once.\n\n"
         "--refine shifts the principal point of each view to where the views agree best (a table "
-        "that moved between two runs looks like that) and writes the stack with the new views. "
+        "that moved between two runs looks like that) and writes the stack with the new views; how "
+        "they agreed before is said too. "
         "The scores that follow are of views that were fitted to one another.",
     .least_arguments = 1,
     .most_arguments = 1,

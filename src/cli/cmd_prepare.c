@@ -38,31 +38,8 @@ static int report(const struct call *call, const struct willis_projections *stac
                                     (json_int_t)stack->view_count, "views", views));
 }
 
-/* Views for images of the first run's size. */
-static enum willis_status read_geometry(const struct call *call,
-                                        struct willis_prepare_options *options,
-                                        struct willis_view_list *list, struct willis_error *err) {
-  struct willis_angiogram first;
-  const char *path = call->option[GEOMETRY].text;
-  if (!call->option[GEOMETRY].given) return WILLIS_OK;
-  enum willis_status status = willis_angiogram_open(call->argument[0], &first, NULL, err);
-  if (status) return status;
-  const struct willis_view_file of = {first.columns, first.rows,
-                                      options->override.pixel_spacing_mm};
-  willis_angiogram_close(&first);
-  status = willis_views_read(path, &of, list, err);
-  options->view = list->view;
-  options->view_count = list->count;
-  options->mirrored = list->mirrored;
-  /* Other software's geometry is that of the pictures as they are stored. */
-  if (!list->upright && !call->option[ORIENTATION].given)
-    options->orientation = WILLIS_ORIENTATION_STORED;
-  return status;
-}
-
 static int run(const struct call *call) {
   struct willis_prepare_options options;
-  struct willis_view_list list = {0};
   struct willis_projections stack = {0};
   struct willis_prepared_view *done = NULL;
   struct willis_error err;
@@ -70,15 +47,11 @@ static int run(const struct call *call) {
   int code = read_prepare_options(call, &options, pair);
   if (!code) code = check_stack_output(call);
   if (code) return code;
-  enum willis_status status = read_geometry(call, &options, &list, &err);
-  if (!status)
-    status = willis_prepare(call->argument, call->argument_count, &options, &stack, &done,
-                            &call->progress, &call->warnings, &err);
+  enum willis_status status = prepare_arguments(call, &options, &stack, &done, &err);
   if (!status) status = willis_projections_write(call->output, &stack, call->force, &err);
   code = status ? print_error(NULL, &err) : report(call, &stack, done);
   willis_projections_release(&stack);
   willis_prepared_release(done);
-  willis_view_list_release(&list);
   return code;
 }
 

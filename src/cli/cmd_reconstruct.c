@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static const struct option_row rows[] = {
+    PREPARE_ROWS,
     [MODEL] = {"model", 'm', OPTION_TEXT, "MODEL", NULL,
                "A .safetensors file or a short name; without: the one that fits", 0, 0},
     [MASK] = {"mask", 0, OPTION_OUTPUT, "MASK", NULL, "Also write the vessels as a mask", 0, 0},
@@ -128,7 +129,8 @@ static enum willis_status reconstruct(const struct call *call, struct reconstruc
                                       struct willis_error *err) {
   const struct option_value *o = call->option;
   struct willis_model_card card = {.threshold = 0.5};
-  enum willis_status status = load_stack(call, call->argument[0], &r->stack, err);
+  enum willis_status status = WILLIS_OK;
+  if (!r->stack.pixels) status = load_stack(call, call->argument[0], &r->stack, err);
   if (!status) status = choose_lps_grid(call, r, err);
   if (!status) status = find_model(call, r, r->grid.size[0], err);
   if (!status) status = willis_network_read(r->model, &r->network, err);
@@ -171,12 +173,31 @@ static int print_result(const struct call *call, const struct reconstruction *r)
   return 0;
 }
 
+/* Several files are angiograms, or should be; one may also be a stack. */
+static bool takes_angiograms(const struct call *call) {
+  enum willis_file_kind kind;
+  const char *format;
+  if (call->argument_count > 1) return true;
+  return !willis_file_identify(call->argument[0], &kind, &format, NULL) &&
+         kind == WILLIS_FILE_ANGIOGRAM;
+}
+
+/* What is asked of DICOM files is not asked of a stack. */
+static int refuse_more(const struct call *call) {
+  for (int i = 0; i < PREPARE_ROW_COUNT; i++)
+    if (call->option[i].given)
+      return print_usage_error(call->command, "--%s is for DICOM angiograms, '%s' is none",
+                               rows[i].name, call->argument[0]);
+  return 0;
+}
+
 static int run(const struct call *call) {
   struct reconstruction *r = calloc(1, sizeof *r);
   struct willis_error err = {.status = WILLIS_OUT_OF_MEMORY, .message = "no memory"};
   if (!r) return print_error(NULL, &err);
   memory_give_back();
-  int code = reconstruct(call, r, &err) ? print_error(NULL, &err) : print_result(call, r);
+  int code = takes_angiograms(call) ? read_angiograms(call, &r->stack) : refuse_more(call);
+  if (!code) code = reconstruct(call, r, &err) ? print_error(NULL, &err) : print_result(call, r);
   willis_volume_writer_abandon(r->writer);
   willis_mesh_release(&r->mesh);
   willis_volume_release(&r->mask);
@@ -189,7 +210,7 @@ static int run(const struct call *call) {
 
 const struct command cmd_reconstruct = {
     .name = "reconstruct",
-    .arguments = "PROJ [-m MODEL] -o PROB",
+    .arguments = "PROJ|XA.dcm... [-m MODEL] -o PROB",
     .summary = "Reconstruct a vessel volume from projections with a trained model",
     .details =
         "Writes the probability of vessel in every voxel; --mask and --mesh write what is above "
@@ -197,10 +218,13 @@ const struct command cmd_reconstruct = {
         "and how they were projected; models are looked up in --models, beside the executable and "
         "in ../share/willis/models. The output grid is --like, --size, or the one stored with the "
         "stack. Vessels can be invented or missed.\n"
+        "DICOM angiograms are prepared as by `willis prepare`, whose options are here, and become "
+        "masks as by `willis vessels` with its defaults; the volume lies in patient mm from the "
+        "isocenter, on the cube that every view sees unless --size and --spacing say otherwise.\n"
         "The probability alone is made a few slices at a time and takes little memory; mask, mesh "
         "and the count of pieces take the whole volume.",
     .least_arguments = 1,
-    .most_arguments = 1,
+    .most_arguments = MOST_RUNS,
     .needs_output = true,
     .rows = rows,
     .run = run,

@@ -1,81 +1,11 @@
-/* The options of `willis prepare`: what of the files to believe, and what to make of them. */
+/* What of DICOM files to believe, and what to make of them. */
 #include "cli/prepare_options.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct option_row prepare_rows[] = {
-    [FRAME] = {.name = "frame",
-               .kind = OPTION_TEXT,
-               .argument = "N|peak|all",
-               .fallback = "peak",
-               .help = "Frame N (from 1) of every run, the one with most contrast, or each"},
-    [WINDOW] = {.name = "window",
-                .kind = OPTION_INTEGER,
-                .argument = "N",
-                .fallback = "1",
-                .help = "Make one picture of N frames from there on",
-                .least = 1,
-                .most = 10000},
-    [COMBINE] = {.name = "combine",
-                 .kind = OPTION_CHOICE,
-                 .argument = "darkest|mean",
-                 .fallback = "darkest",
-                 .help = "What a window keeps of each pixel"},
-    [SUBTRACT] = {.name = "subtract",
-                  .kind = OPTION_TEXT,
-                  .argument = "file|none|N|N-M",
-                  .fallback = "file",
-                  .help = "As the file says, not at all, or from the mean of frames N to M"},
-    [BIN] = {.name = "bin",
-             .kind = OPTION_INTEGER,
-             .argument = "N",
-             .fallback = "1",
-             .help = "Make one pixel of N x N",
-             .least = 1,
-             .most = 64},
-    [ANGLES] = {.name = "angles",
-                .kind = OPTION_TEXT,
-                .argument = "P/S,...",
-                .help = "Primary/secondary angle in degrees of each file, instead of its own"},
-    [TO_DETECTOR] = {.name = "source-to-detector",
-                     .kind = OPTION_REAL,
-                     .argument = "MM",
-                     .help = "Instead of what the files say",
-                     .least = 1,
-                     .most = 1e5},
-    [TO_ISOCENTER] = {.name = "source-to-isocenter",
-                      .kind = OPTION_REAL,
-                      .argument = "MM",
-                      .help = "Instead of what the files say",
-                      .least = 1,
-                      .most = 1e5},
-    [PIXEL_SPACING] = {.name = "pixel-spacing",
-                       .kind = OPTION_REAL,
-                       .argument = "MM",
-                       .help = "At the detector, instead of what the files say",
-                       .least = 1e-3,
-                       .most = 100},
-    [FROM_FIELD] = {.name = "spacing-from-field-of-view",
-                    .kind = OPTION_FLAG,
-                    .help = "Where a file has no pixel spacing: its field of view / its matrix"},
-    [INCREMENTS] = {.name = "increments",
-                    .kind = OPTION_CHOICE,
-                    .argument = "auto|offsets|absolute",
-                    .fallback = "auto",
-                    .help = "How the angles of a moving C-arm are written, if that is in doubt"},
-    [ORIENTATION] = {.name = "orientation",
-                     .kind = OPTION_CHOICE,
-                     .argument = "file|patient|field-of-view|stored",
-                     .fallback = "file",
-                     .help = "Make pictures upright as the file says (by one attribute), or not"},
-    [GEOMETRY] = {.name = "geometry",
-                  .kind = OPTION_TEXT,
-                  .argument = "FILE",
-                  .help = "Views from RTK's XML, 3x4 matrices or the .json of a projection stack"},
-    {0},
-};
+const struct option_row prepare_rows[] = {PREPARE_ROWS, {0}};
 
 /* "30/25,-40/0" into pairs; −1 if it is not such a list. */
 static int parse_pairs(const char *text, double *value) {
@@ -150,4 +80,41 @@ int read_prepare_options(const struct call *call, struct willis_prepare_options 
   to->combine = o[COMBINE].integer ? WILLIS_COMBINE_MEAN : WILLIS_COMBINE_DARKEST;
   to->orientation = (enum willis_orientation)o[ORIENTATION].integer;
   return 0;
+}
+
+/* Views for images of the first run's size. */
+static enum willis_status read_geometry(const struct call *call,
+                                        struct willis_prepare_options *options,
+                                        struct willis_view_list *list, struct willis_error *err) {
+  struct willis_angiogram first;
+  const char *path = call->option[GEOMETRY].text;
+  if (!call->option[GEOMETRY].given) return WILLIS_OK;
+  enum willis_status status = willis_angiogram_open(call->argument[0], &first, NULL, err);
+  if (status) return status;
+  const struct willis_view_file of = {first.columns, first.rows,
+                                      options->override.pixel_spacing_mm};
+  willis_angiogram_close(&first);
+  status = willis_views_read(path, &of, list, err);
+  options->view = list->view;
+  options->view_count = list->count;
+  options->mirrored = list->mirrored;
+  /* Other software's geometry is that of the pictures as they are stored. */
+  if (!list->upright && !call->option[ORIENTATION].given)
+    options->orientation = WILLIS_ORIENTATION_STORED;
+  return status;
+}
+
+enum willis_status prepare_arguments(const struct call *call,
+                                     struct willis_prepare_options *options,
+                                     struct willis_projections *stack,
+                                     struct willis_prepared_view **done, struct willis_error *err) {
+  struct willis_view_list list = {0};
+  *stack = (struct willis_projections){0};
+  *done = NULL;
+  enum willis_status status = read_geometry(call, options, &list, err);
+  if (!status)
+    status = willis_prepare(call->argument, call->argument_count, options, stack, done,
+                            &call->progress, &call->warnings, err);
+  willis_view_list_release(&list);
+  return status;
 }

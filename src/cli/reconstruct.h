@@ -2,12 +2,12 @@
 #ifndef WILLIS_CLI_RECONSTRUCT_H
 #define WILLIS_CLI_RECONSTRUCT_H
 
-#include "cli/options.h"
+#include "cli/prepare_options.h"
 
 #include <limits.h>
 
 enum reconstruct_option {
-  MODEL,
+  MODEL = PREPARE_ROW_COUNT,
   MASK,
   MESH,
   THRESHOLD,
@@ -34,6 +34,10 @@ struct reconstruction {
   size_t memory; /* expected */
   ptrdiff_t voxels, found, kept;
 };
+
+/* Masks of the vessels of DICOM angiograms, for a network that was trained on projections of
+ * vessels alone. 0, or an exit code after an error line. */
+int read_angiograms(const struct call *call, struct willis_projections *masks);
 
 /* The probability as a volume, mask and mesh as asked for, and all of their files. */
 WILLIS_CHECKED enum willis_status
