@@ -76,30 +76,35 @@ static inline int float_bin(const struct histogram *h, float v) {
   return b;
 }
 
+/* As most blocks of vessels are. */
+static bool all_background(const float *voxels, float low) {
+  int other = 0;
+  for (int i = 0; i < BLOCK; i++) other |= voxels[i] != low;
+  return !other;
+}
+
 /* The guessed bins of a block, without branches so that it becomes vector code. False if a value is
- * so near to an edge that its guess may be wrong; *any tells whether a bin is not 0. */
-static bool guess_bins(const struct histogram *h, const float *voxels, int *bin, int *any) {
-  int near = 0, some = 0;
+ * so near to an edge that its guess may be wrong. */
+static bool guess_bins(const struct histogram *h, const float *voxels, int *bin) {
+  int near = 0;
   for (int i = 0; i < BLOCK; i++) {
     float place = (voxels[i] - h->low) * h->bins_per_value;
     float off = place - (float)(int)(place + 0.5f);
     bin[i] = (int)place;
-    some |= bin[i];
     near |= (off < h->doubt) & (off > -h->doubt) & (place > h->doubt);
   }
-  *any = some;
   return !near;
 }
 
 static void count_block(const struct histogram *h, const float *voxels,
                         uint32_t lane[LANES][FLOAT_BINS]) {
-  int bin[BLOCK], any;
-  if (!guess_bins(h, voxels, bin, &any))
-    for (int i = 0; i < BLOCK; i++) bin[i] = float_bin(h, voxels[i]);
-  else if (!any) { /* all background, as most blocks of vessels are */
+  int bin[BLOCK];
+  if (all_background(voxels, h->low)) {
     lane[0][0] += BLOCK;
     return;
   }
+  if (!guess_bins(h, voxels, bin))
+    for (int i = 0; i < BLOCK; i++) bin[i] = float_bin(h, voxels[i]);
   for (int i = 0; i < BLOCK; i++) lane[i % LANES][bin[i]]++;
 }
 
@@ -130,7 +135,13 @@ static void count_integers(struct histogram *h, const float *voxels, ptrdiff_t c
       ptrdiff_t *mine = lanes + lane * h->bins;
       ptrdiff_t begin = count / LANES * lane;
       ptrdiff_t end = lane == LANES - 1 ? count : begin + count / LANES;
-      for (ptrdiff_t i = begin; i < end; i++) mine[(ptrdiff_t)(voxels[i] - h->low)]++;
+      ptrdiff_t i = begin;
+      for (; i + BLOCK <= end; i += BLOCK)
+        if (all_background(voxels + i, h->low))
+          mine[0] += BLOCK;
+        else
+          for (int k = 0; k < BLOCK; k++) mine[(int)(voxels[i + k] - h->low)]++;
+      for (; i < end; i++) mine[(int)(voxels[i] - h->low)]++;
     }
 #pragma omp for schedule(static)
     for (ptrdiff_t b = 0; b < h->bins; b++)
@@ -165,15 +176,32 @@ static enum willis_status cut(const struct histogram *h, double *threshold,
   return WILLIS_OK;
 }
 
+/* Range, and whether all values are finite, in one look at memory. */
+static bool finite_range(const struct willis_volume *volume, float *minimum, float *maximum) {
+  const float *voxels = volume->voxels;
+  ptrdiff_t count = willis_grid_count(&volume->grid);
+  float low = voxels[0], high = low;
+  int bad = 0;
+#pragma omp parallel for simd reduction(min : low) reduction(max : high) reduction(| : bad)
+  for (ptrdiff_t i = 0; i < count; i++) {
+    float v = voxels[i];
+    low = v < low ? v : low;
+    high = v > high ? v : high;
+    bad |= !(fabsf(v) <= FLT_MAX);
+  }
+  *minimum = low;
+  *maximum = high;
+  return !bad;
+}
+
 enum willis_status willis_volume_otsu(const struct willis_volume *volume, double *threshold,
                                       struct willis_error *err) {
   struct histogram h = {0};
   ptrdiff_t *lanes = NULL;
   ptrdiff_t count = willis_grid_count(&volume->grid);
   float low, high;
-  enum willis_status status = willis_volume_check_finite(volume, "volume", err);
-  if (status) return status;
-  willis_volume_range(volume, &low, &high);
+  enum willis_status status = WILLIS_OK;
+  if (!finite_range(volume, &low, &high)) return willis_volume_check_finite(volume, "volume", err);
   *threshold = low;
   if (!(high > low)) return WILLIS_OK;
 
