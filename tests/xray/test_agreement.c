@@ -3,6 +3,8 @@
 
 #include <willis/agreement.h>
 
+#include "failing_allocator.h"
+
 enum { VIEWS = 4, EDGE = 96 };
 
 static struct willis_view c_arm(double primary_deg, double secondary_deg) {
@@ -155,11 +157,71 @@ static void refuses_what_cannot_be(void **state) {
   willis_volume_release(&vessels);
 }
 
+static void threads_do_not_matter(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_volume vessels = tubes();
+  struct willis_refine_options options = {.most_px = 4, .rounds = 2};
+  struct willis_view_agreement each[2][VIEWS];
+  double shift[2][2 * VIEWS];
+  for (int i = 0; i < 2; i++) {
+    struct willis_projections mask = masks_of(&vessels);
+    mask.view[1].principal_column += 2;
+    willis_parallel_set_threads(i ? 5 : 1);
+    assert_ok(willis_views_refine(&mask, &vessels.grid, &options, shift[i], NULL, &err));
+    assert_ok(willis_views_agree(&mask, &vessels.grid, 1, each[i], NULL, &err));
+    willis_projections_release(&mask);
+  }
+  willis_parallel_set_threads(0);
+  assert_memory_equal(shift[0], shift[1], sizeof shift[0]);
+  assert_memory_equal(each[0], each[1], sizeof each[0]);
+  willis_volume_release(&vessels);
+}
+
+static bool stop(const char *what, double done, double total, const char *unit, void *context) {
+  (void)what, (void)done, (void)total, (void)unit, (void)context;
+  return false;
+}
+
+/* Every n-th allocation of one round, of one view left out, and of finding vessels. */
+static void allocations_may_fail(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_volume vessels = tubes();
+  struct willis_projections mask = masks_of(&vessels), found;
+  const struct willis_refine_options options = {.most_px = 1, .rounds = 2};
+  const struct willis_vessel_options defaults = willis_vessel_defaults();
+  const struct willis_progress impatient = {stop, NULL};
+  const struct willis_view before = mask.view[0];
+  for (int what = 0; what < 3; what++) {
+    enum willis_status status = WILLIS_OUT_OF_MEMORY;
+    for (int n = 0; status == WILLIS_OUT_OF_MEMORY; n++) {
+      struct failing_allocator failing = {.until_failure = n};
+      struct willis_view_agreement each[VIEWS];
+      double shift[2 * VIEWS];
+      found = (struct willis_projections){0};
+      failing_allocator_use(&failing);
+      status = what == 0 ? willis_vessels_segment(&mask, &defaults, &found, &err)
+               : what == 1
+                   ? willis_views_agree(&mask, &vessels.grid, 1, each, &impatient, &err)
+                   : willis_views_refine(&mask, &vessels.grid, &options, shift, &impatient, &err);
+      if (!status) willis_projections_release(&found);
+      failing_allocator_use(NULL);
+      assert_int_equal(failing.held, 0);
+      assert_memory_equal(&mask.view[0], &before, sizeof before);
+      assert_true(n < 200);
+    }
+    assert_int_equal(status, what == 0 ? WILLIS_OK : WILLIS_CANCELLED);
+  }
+  willis_projections_release(&mask);
+  willis_volume_release(&vessels);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(vessels_are_ridges),
-      cmocka_unit_test(shifted_views_are_brought_back),
-      cmocka_unit_test(refuses_what_cannot_be),
+      cmocka_unit_test(vessels_are_ridges),     cmocka_unit_test(shifted_views_are_brought_back),
+      cmocka_unit_test(refuses_what_cannot_be), cmocka_unit_test(threads_do_not_matter),
+      cmocka_unit_test(allocations_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
