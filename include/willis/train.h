@@ -120,8 +120,8 @@ enum willis_schedule {
 enum { WILLIS_TRAIN_VIEW_COUNTS = 16 };
 
 struct willis_train_options {
-  const char *network; /* null or "dae"; "hull", which learns from GREY data sets and has a loss of
-                          its own */
+  const char *network; /* null or "dae"; "unet"; "hull", which learns from GREY data sets and has a
+                          loss of its own */
   /* "hull": the view counts that steps draw from and validation averages over; the sampling's mode,
    * or both. */
   int view_counts[WILLIS_TRAIN_VIEW_COUNTS], view_count_count;
@@ -152,13 +152,15 @@ struct willis_train_memory {
   bool kept; /* all patients in memory */
   size_t bytes;
 };
-/* For the first `count` cases, some of them held out for validation or not, within `most` bytes (0:
- * no limit), of which `held` are taken. OUT_OF_MEMORY, with the least that can be, when there is no
- * way. Scans of more than size³ voxels take more while they are read. */
+/* For the network and precision of `options` and the first `count` cases, some of them held out for
+ * validation or not, within `most` bytes (0: no limit), of which `held` are taken. OUT_OF_MEMORY,
+ * with the least that can be, when there is no way. Scans of more than size³ voxels take more while
+ * they are read.
+ */
 WILLIS_API WILLIS_CHECKED enum willis_status
-willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
-                    const struct willis_sampling *sampling, enum willis_precision precision,
-                    bool validates, size_t held, size_t most, struct willis_train_memory *memory,
+willis_train_memory(const struct willis_train_options *options, const struct willis_cohort *cohort,
+                    ptrdiff_t count, const struct willis_sampling *sampling, bool validates,
+                    size_t held, size_t most, struct willis_train_memory *memory,
                     struct willis_error *err);
 /* The same for network "hull". How large hulls are is not known beforehand: there is room for a
  * fifth of all voxels, which is more than two views leave. */

@@ -49,7 +49,7 @@ static int read_views(struct session *s) {
                              text, MOST_VIEW_COUNTS);
   s->view_counts = s->models;
   /* One network for all of them. */
-  if (s->call->option[NETWORK].integer) s->models = 1;
+  if (learns_any_views(s->call)) s->models = 1;
   if (s->models > 1 && (s->call->option[RESUME].given || s->call->option[LOG].given))
     return print_usage_error(s->call->command, "--resume and --log go with one view count");
   return 0;
@@ -92,9 +92,9 @@ static int choose_memory(struct session *s, const struct willis_sampling *sampli
   struct willis_error err;
   const size_t most = (size_t)o[MAX_MEMORY].integer;
   const ptrdiff_t count = s->train + s->validate;
-  if (o[NETWORK].integer
+  if (learns_any_views(s->call)
           ? willis_train_hull_memory(&s->cohort, count, sampling, memory_in_use(), most, m, &err)
-          : willis_train_memory(&s->cohort, count, sampling, s->options.precision, s->validate > 0,
+          : willis_train_memory(&s->options, &s->cohort, count, sampling, s->validate > 0,
                                 memory_in_use(), most, m, &err))
     return print_error(NULL, &err);
   s->options.plan = m->plan;
@@ -191,7 +191,7 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
   if (!strcmp(call->output, "-"))
     return print_usage_error(call->command, "a model cannot go to stdout: name a file");
-  if (call->option[MODE].integer == 2 && !call->option[NETWORK].integer)
+  if (call->option[MODE].integer == 2 && !learns_any_views(call))
     return print_usage_error(call->command, "--mode both is for --network hull");
   if (call->option[PRECISION].integer && call->option[NETWORK].integer)
     return print_usage_error(call->command, "--precision f16 is for --network dae");

@@ -19,8 +19,9 @@ const struct option_row train_rows[] = {
                    "Leave out the last N of them: they are for testing", 0, 1e9},
     [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
                   "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
-    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae|hull", "dae",
-                 "The paper's, or one for any views that decides inside the visual hull", 0, 0},
+    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae|hull|unet", "dae",
+                 "The paper's; one for any views that decides inside the visual hull; a 3D U-Net",
+                 0, 0},
     [ALPHA] = {"alpha", 0, OPTION_REAL, "X", "0.5", "Focal loss: weight of vessel voxels", 0, 1},
     [GAMMA] = {"gamma", 0, OPTION_REAL, "X", "0.2",
                "Focal loss: how much less well classified voxels count", 0, 10},
@@ -60,10 +61,18 @@ const struct option_row train_rows[] = {
     {0},
 };
 
+/* In the order of the choices. */
+static const char *const networks[] = {"dae", "hull", "unet"};
+enum { NETWORK_HULL = 1 };
+
+bool learns_any_views(const struct call *call) {
+  return call->option[NETWORK].integer == NETWORK_HULL;
+}
+
 struct willis_train_options read_train_options(const struct call *call) {
   const struct option_value *o = call->option;
   struct willis_train_options options = willis_train_defaults();
-  options.network = o[NETWORK].integer ? "hull" : "dae";
+  options.network = networks[o[NETWORK].integer];
   options.both_modes = o[MODE].integer == 2;
   options.alpha = o[ALPHA].real;
   options.gamma = o[GAMMA].real;

@@ -13,6 +13,8 @@ enum {
 /* clang-format on */
 
 extern const struct option_row train_rows[];
+/* True for --network hull, one model for every view count. */
+bool learns_any_views(const struct call *call);
 /* What they say about how to train; `trained_on` stays null. */
 struct willis_train_options read_train_options(const struct call *call);
 

@@ -174,8 +174,9 @@ static enum willis_status load(struct willis_experiment *e, struct willis_error 
                                      .mode = o->mode,
                                      .tissue = o->tissue};
   struct willis_train_memory memory;
-  status = willis_train_memory(&e->cohort, o->first, &sampling, WILLIS_PRECISION_F32, true, 0,
-                               o->max_memory, &memory, err);
+  const struct willis_train_options options = willis_train_defaults();
+  status = willis_train_memory(&options, &e->cohort, o->first, &sampling, true, 0, o->max_memory,
+                               &memory, err);
   if (status) return status;
   e->plan = memory.plan;
   /* The methods beside the network need grey volumes. */

@@ -44,24 +44,30 @@ static enum willis_status making_bytes(const struct willis_cohort *cohort, ptrdi
   return WILLIS_OK;
 }
 
-static enum willis_status find_need(const struct willis_cohort *cohort, ptrdiff_t count,
-                                    const struct willis_sampling *sampling,
-                                    enum willis_precision precision, bool validates,
+/* What a network cannot be trained by takes SIZE_MAX. */
+static enum willis_status find_need(const struct willis_train_options *o,
+                                    const struct willis_cohort *cohort, ptrdiff_t count,
+                                    const struct willis_sampling *sampling, bool validates,
                                     struct need *need, struct willis_error *err) {
   struct willis_network *network = NULL;
   struct willis_trainer_options options = willis_trainer_defaults();
   const ptrdiff_t n = sampling->size, size[3] = {n, n, n};
   const size_t plane = (size_t)n * (size_t)n * sizeof(float);
   memcpy(options.size, size, sizeof size);
-  options.precision = precision;
+  options.precision = o->precision;
   *need = (struct need){.volume = plane * (size_t)n,
                         .images = plane * (size_t)sampling->views,
                         .truth = plane * (size_t)n / 32};
   need->slab = need->images * WILLIS_FEED_SLICES / (size_t)n + plane * WILLIS_FEED_SLICES;
-  enum willis_status status = willis_network_create("dae", 0, &network, err);
+  enum willis_status status =
+      willis_network_create(o->network ? o->network : "dae", 0, &network, err);
   for (int plan = 0; plan < WILLIS_TRAINING_PLANS && !status; plan++) {
     options.plan = (enum willis_training_plan)plan;
     status = willis_training_bytes(network, &options, &need->trainer[plan], err);
+    if (status == WILLIS_UNSUPPORTED) {
+      need->trainer[plan] = SIZE_MAX;
+      status = WILLIS_OK;
+    }
   }
   if (!status && validates)
     status = willis_inference_slabs_bytes(network, size, WILLIS_FEED_SLICES, &need->inference, err);
@@ -106,14 +112,14 @@ static enum willis_status choose(const struct willis_train_memory *ways, size_t 
                      (double)most / (1 << 20));
 }
 
-enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdiff_t count,
-                                       const struct willis_sampling *sampling,
-                                       enum willis_precision precision, bool validates, size_t held,
-                                       size_t most, struct willis_train_memory *memory,
+enum willis_status willis_train_memory(const struct willis_train_options *options,
+                                       const struct willis_cohort *cohort, ptrdiff_t count,
+                                       const struct willis_sampling *sampling, bool validates,
+                                       size_t held, size_t most, struct willis_train_memory *memory,
                                        struct willis_error *err) {
   struct need need;
   *memory = (struct willis_train_memory){0};
-  enum willis_status status = find_need(cohort, count, sampling, precision, validates, &need, err);
+  enum willis_status status = find_need(options, cohort, count, sampling, validates, &need, err);
   if (status) return status;
   const struct willis_train_memory ways[] = {
       {WILLIS_TRAINING_STORE, WILLIS_DATASET_VOLUMES, true, stored_bytes(&need, (size_t)count)},
@@ -122,7 +128,9 @@ enum willis_status willis_train_memory(const struct willis_cohort *cohort, ptrdi
        recomputed_bytes(&need, (size_t)count)},
       {WILLIS_TRAINING_RECOMPUTE, WILLIS_DATASET_PROJECTIONS, false, recomputed_bytes(&need, 0)},
   };
-  return choose(ways, sizeof ways / sizeof *ways, sampling, held, most, memory, err);
+  const size_t stored = 2, all = sizeof ways / sizeof *ways;
+  bool recomputes = need.trainer[WILLIS_TRAINING_RECOMPUTE] < SIZE_MAX;
+  return choose(ways, recomputes ? all : stored, sampling, held, most, memory, err);
 }
 
 /* A patient is its grey volume; beside it its truth, its turned volume and the hull. */
@@ -138,8 +146,8 @@ enum willis_status willis_train_hull_memory(const struct willis_cohort *cohort, 
                                             struct willis_error *err) {
   struct need need;
   *memory = (struct willis_train_memory){0};
-  enum willis_status status =
-      find_need(cohort, count, sampling, WILLIS_PRECISION_F32, false, &need, err);
+  const struct willis_train_options options = willis_train_defaults();
+  enum willis_status status = find_need(&options, cohort, count, sampling, false, &need, err);
   if (status) return status;
   const struct willis_train_memory ways[] = {
       {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, true, hull_bytes(&need, (size_t)count)},

@@ -251,6 +251,35 @@ static void starts_with_another_model(void **state) {
   free((char *)(uintptr_t)second);
 }
 
+/* The other network of volumes takes the same road, with its name and its own size. */
+static void trains_a_unet(void **state) {
+  (void)state;
+  struct willis_train_options options = fast();
+  options.network = "unet";
+  struct willis_train_result result;
+  struct willis_error err = {0};
+  struct willis_train_memory memory;
+  struct willis_sampling sampling = *willis_dataset_sampling(dataset);
+  assert_int_equal(
+      willis_train_memory(&options, &cohort, PATIENTS, &sampling, true, 0, 0, &memory, NULL),
+      WILLIS_OK);
+  assert_int_equal(memory.plan, WILLIS_TRAINING_STORE);
+  /* It cannot recompute, so less than storing is refused. */
+  assert_int_equal(
+      willis_train_memory(&options, &cohort, PATIENTS, &sampling, true, 0, 1 << 20, &memory, NULL),
+      WILLIS_OUT_OF_MEMORY);
+  struct willis_subset training = {dataset, 0, PATIENTS - HELD_OUT},
+                       validation = {dataset, PATIENTS - HELD_OUT, PATIENTS};
+  struct willis_train_files files = {.model = scratch_path("unet.safetensors")};
+  if (willis_train(training, validation, &options, &files, NULL, NULL, NULL, &result, &err))
+    fail_msg("%s", err.message);
+  struct willis_network *network;
+  assert_int_equal(willis_network_read(files.model, &network, NULL), WILLIS_OK);
+  assert_string_equal(willis_network_metadata(network, "network"), "unet");
+  assert_int_equal(willis_network_parameter_count(network), 85337);
+  willis_network_destroy(network);
+}
+
 static void falls_back_to_what_verifies(void **state) {
   (void)state;
   struct willis_train_options options = fast();
@@ -402,14 +431,15 @@ static void planes_are_those_of_the_volumes(void **state) {
 static void memory_chooses_the_plan(void **state) {
   (void)state;
   struct willis_sampling sampling = *willis_dataset_sampling(dataset);
+  const struct willis_train_options plain = willis_train_defaults();
   struct willis_train_memory memory[4];
   struct willis_error err;
   sampling.size = 128;
   size_t most = 0;
   int ways = 0;
   for (; ways < 4; ways++) {
-    if (willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true, 0, most,
-                            &memory[ways], &err))
+    if (willis_train_memory(&plain, &cohort, PATIENTS, &sampling, true, 0, most, &memory[ways],
+                            &err))
       break;
     assert_true(!most || memory[ways].bytes <= most);
     most = memory[ways].bytes - 1;
@@ -420,23 +450,23 @@ static void memory_chooses_the_plan(void **state) {
   assert_true(memory[2].plan == WILLIS_TRAINING_RECOMPUTE);
   const struct willis_train_memory *last = &memory[ways - 1];
   struct willis_train_memory refused;
-  assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true, 0,
+  assert_int_equal(willis_train_memory(&plain, &cohort, PATIENTS, &sampling, true, 0,
                                        last->bytes - 1, &refused, &err),
                    WILLIS_OUT_OF_MEMORY);
   char least[32];
   snprintf(least, sizeof least, "%.1f MiB", (double)last->bytes / (1 << 20));
   assert_non_null(strstr(err.message, least));
   /* What is held already counts. */
-  assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true, 1,
-                                       last->bytes, &refused, &err),
+  assert_int_equal(willis_train_memory(&plain, &cohort, PATIENTS, &sampling, true, 1, last->bytes,
+                                       &refused, &err),
                    WILLIS_OUT_OF_MEMORY);
   /* The paper's size in one GiB, with the program itself. */
   sampling.size = 384;
   sampling.views = 90;
 #ifdef WILLIS_HAVE_AVX2
   if (willis_cpu_features() & WILLIS_CPU_AVX2)
-    assert_int_equal(willis_train_memory(&cohort, PATIENTS, &sampling, WILLIS_PRECISION_F32, true,
-                                         32 << 20, (size_t)1 << 30, &refused, &err),
+    assert_int_equal(willis_train_memory(&plain, &cohort, PATIENTS, &sampling, true, 32 << 20,
+                                         (size_t)1 << 30, &refused, &err),
                      WILLIS_OK);
 #endif
 }
@@ -496,6 +526,7 @@ int main(void) {
       cmocka_unit_test(resumes_to_the_bit),
       cmocka_unit_test(threads_do_not_matter),
       cmocka_unit_test(starts_with_another_model),
+      cmocka_unit_test(trains_a_unet),
       cmocka_unit_test(falls_back_to_what_verifies),
       cmocka_unit_test(refuses_what_does_not_belong),
   };
