@@ -12,6 +12,7 @@
 #include "volume/distance_transform.h"
 #include "volume/thinning.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static void stop_on(enum willis_status status, const struct willis_error *err) {
 
 struct bench {
   struct willis_volume volume, truth, prediction; /* values to 1000; masks, one voxel apart in x */
+  struct willis_volume integers;                  /* the volume, rounded */
   struct willis_mesh mesh;                        /* the volume's; rows that change it get a copy */
   struct willis_mesh copy;
   unsigned char *mask;
@@ -37,6 +39,16 @@ struct bench {
 
 static enum willis_status isosurface(struct bench *b, struct willis_error *err) {
   return willis_isosurface(&b->volume, LEVEL, &b->copy, err);
+}
+
+static enum willis_status otsu(struct bench *b, struct willis_error *err) {
+  double threshold;
+  return willis_volume_otsu(&b->volume, &threshold, err);
+}
+
+static enum willis_status otsu_integers(struct bench *b, struct willis_error *err) {
+  double threshold;
+  return willis_volume_otsu(&b->integers, &threshold, err);
 }
 
 static enum willis_status measure(struct bench *b, struct willis_error *err) {
@@ -75,10 +87,16 @@ static const struct {
   const char *name;
   enum willis_status (*run)(struct bench *, struct willis_error *);
   bool edits_mesh;
-} rows[] = {{"isosurface", isosurface, false}, {"measure", measure, false},
-            {"smooth", smooth, true},          {"simplify", simplify, true},
-            {"distances", distances, false},   {"thin", thin, false},
-            {"overlap", overlap, false},       {"scores", scores, false}};
+} rows[] = {{"otsu", otsu, false},
+            {"otsu_integers", otsu_integers, false},
+            {"isosurface", isosurface, false},
+            {"measure", measure, false},
+            {"smooth", smooth, true},
+            {"simplify", simplify, true},
+            {"distances", distances, false},
+            {"thin", thin, false},
+            {"overlap", overlap, false},
+            {"scores", scores, false}};
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
 static void prepare(struct bench *b, ptrdiff_t n) {
@@ -88,6 +106,9 @@ static void prepare(struct bench *b, ptrdiff_t n) {
   options.size = n;
   stop_on(willis_tree_phantom(1, &tree, &err), &err);
   stop_on(willis_tree_voxelize(&tree, &options, NULL, &b->volume, &err), &err);
+  stop_on(willis_tree_voxelize(&tree, &options, NULL, &b->integers, &err), &err);
+  for (ptrdiff_t v = 0; v < n * n * n; v++) b->integers.voxels[v] = rintf(b->integers.voxels[v]);
+  b->integers.integral = true;
   willis_tree_release(&tree);
   stop_on(willis_volume_threshold(&b->volume, LEVEL, true, &b->truth, &err), &err);
   stop_on(willis_volume_threshold(&b->volume, LEVEL, true, &b->prediction, &err), &err);
@@ -175,6 +196,7 @@ int main(int argc, char **argv) {
   else
     print_table(&b, repeats < 1 || repeats > MOST_REPEATS ? 5 : repeats);
   willis_volume_release(&b.volume);
+  willis_volume_release(&b.integers);
   willis_volume_release(&b.truth);
   willis_volume_release(&b.prediction);
   willis_mesh_release(&b.mesh);

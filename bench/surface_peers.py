@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 from skimage.measure import marching_cubes
 from skimage.morphology import skeletonize
 
@@ -42,7 +43,10 @@ def main():
         volume = np.fromfile(file.name, np.float32).reshape(size, size, size)
         truth = volume >= LEVEL
         prediction = np.roll(truth.ravel(), 1).reshape(truth.shape)
-        peers = {"isosurface": lambda: marching_cubes(volume, LEVEL),
+        integers = np.rint(volume).astype(np.int16)
+        peers = {"otsu": lambda: threshold_otsu(volume),
+                 "otsu_integers": lambda: threshold_otsu(integers),
+                 "isosurface": lambda: marching_cubes(volume, LEVEL),
                  "distances": lambda: ndimage.distance_transform_edt(~truth),
                  "thin": lambda: skeletonize(truth, method="lee"),
                  "scores": lambda: all_scores(truth, prediction)}
@@ -56,7 +60,7 @@ def main():
                 ours = [float(word) for word in bench.stdout.readline().split()]
                 pairs.append([*theirs, *ours, theirs[0] / ours[0], theirs[1] / ours[1]])
             middle = np.median(pairs, axis=0)
-            print(f"{name:11s} theirs {middle[0]:8.4f} CPU-s {middle[1]:8.4f} s   ours {middle[2]:8.4f}"
+            print(f"{name:13s} theirs {middle[0]:8.4f} CPU-s {middle[1]:8.4f} s   ours {middle[2]:8.4f}"
                   f" CPU-s {middle[3]:8.4f} s   ratio {middle[4]:6.1f} CPU {middle[5]:6.1f} wall", flush=True)
         bench.stdin.close()
         bench.wait()
