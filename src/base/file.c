@@ -164,6 +164,10 @@ static enum willis_status inflate_members(z_stream *z, const unsigned char *byte
       if (!willis_is_gzip(bytes + taken, size - taken)) break;
       if (inflateReset(z) == Z_OK) continue;
     }
+    if (result == Z_MEM_ERROR) {
+      willis_release(buffer);
+      return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory to inflate data");
+    }
     bool starved = taken == size && used < room;
     if ((result != Z_OK && result != Z_BUF_ERROR) || starved) {
       willis_release(buffer);
