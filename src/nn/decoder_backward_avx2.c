@@ -258,8 +258,7 @@ static const float *tap_columns(const struct willis_decoder *d, struct willis_de
   const ptrdiff_t at = begin * columns + k * w1;
   *stride = b->d1 ? columns : w1;
   if (b->d1) return b->d1 + at;
-  for (ptrdiff_t p = 0; p < end - begin; p++)
-    willis_half_unpack(w1, b->half1 + at + p * columns, tile->tap + p * w1);
+  willis_half_unpack_rows(end - begin, w1, b->half1 + at, columns, tile->tap);
   return tile->tap;
 }
 

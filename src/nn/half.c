@@ -3,6 +3,7 @@
 
 #include "base/cpu.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { LANES = 8, CHUNK = 1 << 14 };
@@ -41,39 +42,47 @@ static float unpack_one(uint16_t half) {
   return value;
 }
 
-/* How many the processor's own instructions have done. */
-static ptrdiff_t pack_fast(ptrdiff_t count, const float *from, uint16_t *to) {
+static bool has_f16c(void) {
 #ifdef WILLIS_HAVE_AVX2
-  if (willis_cpu_features() & WILLIS_CPU_F16C) {
-    willis_half_pack_f16c(count / LANES * LANES, from, to);
-    return count / LANES * LANES;
-  }
+  return willis_cpu_features() & WILLIS_CPU_F16C;
+#else
+  return false;
 #endif
-  (void)count;
-  (void)from;
-  (void)to;
-  return 0;
 }
 
-static ptrdiff_t unpack_fast(ptrdiff_t count, const uint16_t *from, float *to) {
+static void pack_row(bool fast, ptrdiff_t count, const float *from, uint16_t *to) {
+  ptrdiff_t done = 0;
 #ifdef WILLIS_HAVE_AVX2
-  if (willis_cpu_features() & WILLIS_CPU_F16C) {
-    willis_half_unpack_f16c(count / LANES * LANES, from, to);
-    return count / LANES * LANES;
-  }
+  if (fast) willis_half_pack_f16c(done = count / LANES * LANES, from, to);
+#else
+  (void)fast;
 #endif
-  (void)count;
-  (void)from;
-  (void)to;
-  return 0;
+  for (; done < count; done++) to[done] = pack_one(from[done]);
+}
+
+static void unpack_row(bool fast, ptrdiff_t count, const uint16_t *from, float *to) {
+  ptrdiff_t done = 0;
+#ifdef WILLIS_HAVE_AVX2
+  if (fast) willis_half_unpack_f16c(done = count / LANES * LANES, from, to);
+#else
+  (void)fast;
+#endif
+  for (; done < count; done++) to[done] = unpack_one(from[done]);
 }
 
 void willis_half_pack(ptrdiff_t count, const float *from, uint16_t *to) {
-  for (ptrdiff_t i = pack_fast(count, from, to); i < count; i++) to[i] = pack_one(from[i]);
+  pack_row(has_f16c(), count, from, to);
 }
 
 void willis_half_unpack(ptrdiff_t count, const uint16_t *from, float *to) {
-  for (ptrdiff_t i = unpack_fast(count, from, to); i < count; i++) to[i] = unpack_one(from[i]);
+  unpack_row(has_f16c(), count, from, to);
+}
+
+/* Asking the processor takes longer than a short row. */
+void willis_half_unpack_rows(ptrdiff_t rows, ptrdiff_t count, const uint16_t *from,
+                             ptrdiff_t stride, float *to) {
+  const bool fast = has_f16c();
+  for (ptrdiff_t r = 0; r < rows; r++) unpack_row(fast, count, from + r * stride, to + r * count);
 }
 
 void willis_half_pack_all(ptrdiff_t count, const float *from, uint16_t *to) {

@@ -11,6 +11,9 @@
 /* By the calling thread. */
 void willis_half_pack(ptrdiff_t count, const float *from, uint16_t *to);
 void willis_half_unpack(ptrdiff_t count, const uint16_t *from, float *to);
+/* Rows of `count` that lie `stride` apart, close together. */
+void willis_half_unpack_rows(ptrdiff_t rows, ptrdiff_t count, const uint16_t *from,
+                             ptrdiff_t stride, float *to);
 /* The same with all threads. */
 void willis_half_pack_all(ptrdiff_t count, const float *from, uint16_t *to);
 void willis_half_unpack_all(ptrdiff_t count, const uint16_t *from, float *to);
