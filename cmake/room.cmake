@@ -32,7 +32,7 @@ find_package(OpenMP REQUIRED)
 target_link_libraries(willis_flags INTERFACE OpenMP::OpenMP_C m)
 
 function(willis_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;NEEDS;LIBRARIES;AVX2" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "SOURCES;NEEDS;LIBRARIES;AVX2;AVX512" ${ARGN})
   add_library(willis_${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(willis_${name} PUBLIC willis_flags ${ROOM_LIBRARIES})
   foreach(need ${ROOM_NEEDS})
@@ -40,9 +40,13 @@ function(willis_room name)
   endforeach()
   # Variants for one instruction set: their own files with their own flags, chosen at run time.
   if(ROOM_AVX2 AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT WILLIS_SCALAR)
-    target_sources(willis_${name} PRIVATE ${ROOM_AVX2})
+    target_sources(willis_${name} PRIVATE ${ROOM_AVX2} ${ROOM_AVX512})
     set_source_files_properties(${ROOM_AVX2} PROPERTIES COMPILE_OPTIONS
                                 "-mavx2;-mfma;-mf16c;-O3")
+    if(ROOM_AVX512)
+      set_source_files_properties(${ROOM_AVX512} PROPERTIES COMPILE_OPTIONS
+                                  "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512dq;-mavx512vl;-O3")
+    endif()
     target_compile_definitions(willis_${name} PRIVATE WILLIS_HAVE_AVX2=1)
   endif()
 endfunction()

@@ -4,7 +4,8 @@
 
 enum willis_cpu_feature {
   WILLIS_CPU_AVX2 = 1, /* AVX2 and FMA */
-  WILLIS_CPU_F16C = 2
+  WILLIS_CPU_F16C = 2,
+  WILLIS_CPU_AVX512 = 4 /* AVX-512 F, DQ and VL; only with AVX2 */
 };
 
 /* Bits of enum willis_cpu_feature. */

@@ -43,7 +43,9 @@ const struct willis_pair_kernels willis_pairs_plain = {product, outer};
 
 const struct willis_pair_kernels *willis_pair_kernels(int outputs) {
 #ifdef WILLIS_HAVE_AVX2
-  if (outputs % LANES == 0 && willis_cpu_features() & WILLIS_CPU_AVX2) return &willis_pairs_avx2;
+  const unsigned features = willis_cpu_features();
+  if (outputs % LANES == 0 && features & WILLIS_CPU_AVX512) return &willis_pairs_avx512;
+  if (outputs % LANES == 0 && features & WILLIS_CPU_AVX2) return &willis_pairs_avx2;
 #else
   (void)outputs;
 #endif

@@ -24,8 +24,9 @@ struct willis_pair_kernels {
                 const float *d_y, ptrdiff_t y_stride, int outputs, float *d_w);
 };
 extern const struct willis_pair_kernels willis_pairs_plain;
-/* Outputs in multiples of 8. */
+/* Outputs in multiples of 8; both with the same bits. */
 extern const struct willis_pair_kernels willis_pairs_avx2;
+extern const struct willis_pair_kernels willis_pairs_avx512;
 /* The best ones for this processor and so many outputs. */
 const struct willis_pair_kernels *willis_pair_kernels(int outputs);
 
