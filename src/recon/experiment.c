@@ -108,9 +108,11 @@ static void digest_experiment(struct willis_experiment *e) {
     willis_digest_add_text(&digest, "setting %s warm %d\n", o->setting ? o->setting : "",
                            o->from != NULL);
   const struct willis_setting *s = willis_setting_candidate;
+  const int named = o->setting ? willis_setting_find(o->setting) : -1;
   for (int c = 0; c < willis_setting_candidates; c++)
-    willis_digest_add_text(&digest, "%s %.17g %.17g %.17g %.17g %d\n", s[c].name, s[c].alpha,
-                           s[c].gamma, s[c].learning_rate, s[c].output_bias, (int)s[c].schedule);
+    if (c < willis_setting_trials || c == named)
+      willis_digest_add_text(&digest, "%s %.17g %.17g %.17g %.17g %d\n", s[c].name, s[c].alpha,
+                             s[c].gamma, s[c].learning_rate, s[c].output_bias, (int)s[c].schedule);
   for (ptrdiff_t i = 0; i < willis_dataset_count(e->dataset); i++)
     willis_digest_add(&digest, willis_dataset_digest(e->dataset, i), WILLIS_DIGEST_BYTES);
   willis_digest_end(&digest, bytes);

@@ -22,9 +22,10 @@ struct willis_setting {
 };
 /* The paper's (M8, M9). */
 extern const struct willis_setting willis_setting_paper;
-/* What the chosen one is chosen from. */
+/* What the chosen one is chosen from, by trials of the first few; the others are asked for by
+ * name. */
 extern const struct willis_setting willis_setting_candidate[];
-extern const int willis_setting_candidates;
+extern const int willis_setting_candidates, willis_setting_trials;
 /* The candidate of that name; −1 if there is none. */
 int willis_setting_find(const char *name);
 

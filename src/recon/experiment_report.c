@@ -171,13 +171,13 @@ static void add_settings(struct willis_out *t, const struct willis_experiment *e
   const struct willis_setting *s = willis_setting_candidate;
   add_choice(t, e);
   willis_out_print(t, "| views |");
-  for (int c = 0; c < willis_setting_candidates; c++) willis_out_print(t, " %s |", s[c].name);
+  for (int c = 0; c < willis_setting_trials; c++) willis_out_print(t, " %s |", s[c].name);
   willis_out_print(t, " chosen | epochs trained | ended by | paper's: epochs | ended by |\n|---|");
-  for (int c = 0; c < willis_setting_candidates + 5; c++) willis_out_print(t, "---|");
+  for (int c = 0; c < willis_setting_trials + 5; c++) willis_out_print(t, "---|");
   for (int r = 0; r < rows; r++) {
     const struct willis_experiment_row *row = &e->row[r];
     willis_out_print(t, "\n| %d |", row->views);
-    for (int c = 0; c < willis_setting_candidates; c++) add_percent(t, row->trial_iou[c]);
+    for (int c = 0; c < willis_setting_trials; c++) add_percent(t, row->trial_iou[c]);
     willis_out_print(t, " %s | %td | %s |", s[row->chosen].name, row->epochs[WILLIS_METHOD_CHOSEN],
                      row->stopped_by[WILLIS_METHOD_CHOSEN]);
     if (willis_experiment_runs(e, WILLIS_METHOD_PAPER))

@@ -21,9 +21,12 @@ const struct willis_setting willis_setting_candidate[] = {
     {"a", 0.95, 1.0, 1e-3, -3, WILLIS_SCHEDULE_COSINE},
     {"b", 0.95, 1.0, 3e-3, -3, WILLIS_SCHEDULE_COSINE},
     {"c", 0.90, 0.2, 3e-3, -3, WILLIS_SCHEDULE_COSINE},
+    /* c for a start with a model that is good already: what c's rate would undo. */
+    {"d", 0.90, 0.2, 3e-4, -3, WILLIS_SCHEDULE_COSINE},
 };
 const int willis_setting_candidates =
     sizeof willis_setting_candidate / sizeof *willis_setting_candidate;
+const int willis_setting_trials = 3;
 _Static_assert(sizeof willis_setting_candidate / sizeof *willis_setting_candidate <=
                    WILLIS_TRIALS_MOST,
                "the rows hold every trial");
@@ -147,7 +150,7 @@ static enum willis_status choose(struct willis_experiment *e, struct willis_expe
     row->chosen = willis_setting_find(e->options->setting);
     return WILLIS_OK;
   }
-  for (int c = 0; c < willis_setting_candidates && !status; c++) {
+  for (int c = 0; c < willis_setting_trials && !status; c++) {
     const struct willis_setting *setting = &willis_setting_candidate[c];
     struct job job = {.setting = setting,
                       .epochs = e->options->trial_epochs,

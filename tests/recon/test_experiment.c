@@ -97,7 +97,7 @@ static void one_setting_from_models(void **state) {
   options.from = models;
   struct willis_error err = {0};
   assert_int_equal(willis_experiment_table1(&options, NULL, NULL, &err), WILLIS_INVALID_ARGUMENT);
-  options.setting = "c";
+  options.setting = "d";
   if (willis_experiment_table1(&options, NULL, NULL, &err)) fail_msg("%s", err.message);
   char *table = read_text(folder, "table.md"), *cases = read_text(folder, "cases.csv");
   assert_non_null(strstr(table, "without trials"));
