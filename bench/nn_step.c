@@ -1,10 +1,11 @@
 /* Seconds of the paper's network, forward and training step, on one cube of random numbers.
  *
- *   nn_step SIZE [REPEATS] [THREADS]
+ *   nn_step SIZE [REPEATS] [THREADS] [avx2]
  *
  * One line a repeat: size, wall and CPU seconds of each; then the medians and the memory of a step.
- * nn_step.py prints the same lines for PyTorch; run the two in turns. */
+ * avx2: no wider vectors. nn_step.py prints the same lines for PyTorch; run the two in turns. */
 #define _GNU_SOURCE
+#include "base/cpu.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
@@ -100,6 +101,7 @@ int main(int count, char **argument) {
   int repeats = count > 2 ? atoi(argument[2]) : 5;
   if (repeats < 1 || repeats > MOST_REPEATS) repeats = 5;
   willis_parallel_set_threads(count > 3 ? atoi(argument[3]) : 0);
+  if (count > 4) willis_cpu_mask(~(unsigned)WILLIS_CPU_AVX512);
   if (measure(size, repeats, &err) == WILLIS_OK) return 0;
   fprintf(stderr, "nn_step: %s\n", err.message);
   return 1;

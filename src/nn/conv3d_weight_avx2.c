@@ -9,18 +9,15 @@
  * the cache. */
 #include "nn/conv3d_avx2.h"
 
+#include "base/cpu.h"
 #include "base/parallel.h"
-#include "nn/winograd_tile_avx2.h"
+#include "nn/conv3d_weight_block_avx2.h"
 
 #include <omp.h>
 
 enum {
-  BLOCK = 24, /* tiles */
   MOST_SHARDS = 8,
-  SHARD = 128,    /* tiles that are worth sums of their own */
-  FETCHED = 4096, /* products of channels up to which fetching ahead pays: the sums of wider layers
-                     are too large for the second-level cache and need the memory themselves */
-  STAGGER = GROUP /* keeps the frequencies off the same cache sets */
+  SHARD = 128 /* tiles that are worth sums of their own */
 };
 
 /* Floats of one thread's transforms. */
@@ -52,75 +49,10 @@ void willis_conv3d_avx2_backward_weight_start(const struct willis_conv3d_shape *
     memset(sum + shard * count, 0, sizeof(float) * (size_t)count);
 }
 
-/* sum[i][0..GROUP) += Σ_t v[t][i]·g[t][0..GROUP) for `rows` inputs i; the block is summed first,
- * so that long volumes lose no digits. */
-WINOGRAD_INLINE void accumulate_rows(int rows, ptrdiff_t tiles, const float *v, ptrdiff_t inputs,
-                                     const float *g, ptrdiff_t outputs, float *sum) {
-  __m256 part[ROWS][2];
-  for (int r = 0; r < rows; r++) part[r][0] = part[r][1] = _mm256_setzero_ps();
-  _Pragma("GCC unroll 4") for (ptrdiff_t t = 0; t < tiles; t++) {
-    __m256 g0 = _mm256_load_ps(g + t * outputs), g1 = _mm256_load_ps(g + t * outputs + 8);
-    _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++) {
-      __m256 a = _mm256_broadcast_ss(v + t * inputs + r);
-      part[r][0] = _mm256_fmadd_ps(a, g0, part[r][0]);
-      part[r][1] = _mm256_fmadd_ps(a, g1, part[r][1]);
-    }
-  }
-  _Pragma("GCC unroll 6") for (int r = 0; r < rows; r++) {
-    float *to = sum + r * outputs;
-    _mm256_store_ps(to, _mm256_add_ps(_mm256_load_ps(to), part[r][0]));
-    _mm256_store_ps(to + 8, _mm256_add_ps(_mm256_load_ps(to + 8), part[r][1]));
-  }
-}
-
-/* `inputs` is even, so rows of 6 and at most two of 4 cover it. */
-static void accumulate(ptrdiff_t tiles, const float *v, ptrdiff_t inputs, const float *g,
-                       ptrdiff_t outputs, float *sum) {
-  ptrdiff_t fours = (ROWS - inputs % ROWS) % ROWS / 2, sixes = (inputs - 4 * fours) / ROWS;
-  for (ptrdiff_t o = 0; o < outputs; o += GROUP) {
-    ptrdiff_t i = 0;
-    for (; i < sixes * ROWS; i += ROWS)
-      accumulate_rows(ROWS, tiles, v + i, inputs, g + o, outputs, sum + i * outputs + o);
-    for (; i < inputs; i += 4)
-      accumulate_rows(4, tiles, v + i, inputs, g + o, outputs, sum + i * outputs + o);
-  }
-}
-
-/* What to take the tiles from. */
-struct slab {
-  struct tile_source x, d_y;
-  struct tile_grid grid;
-};
-
 /* The shard of a layer's block. Layers take turns where they have few blocks. */
 static ptrdiff_t shard_of(ptrdiff_t shards, ptrdiff_t blocks, ptrdiff_t layer, ptrdiff_t block) {
   ptrdiff_t beside = blocks < shards ? blocks : shards;
   return layer % (shards / beside) * beside + block * beside / blocks;
-}
-
-/* Adds a block and meanwhile asks for the voxels of the one that this thread takes next. */
-static void add_block(const struct slab *s, struct tile_block block, struct tile_block next,
-                      float *sum, float *v) {
-  ptrdiff_t inputs = s->x.channels, outputs = s->d_y.channels, columns = s->grid.columns;
-  ptrdiff_t v_stride = BLOCK * inputs + STAGGER, g_stride = BLOCK * outputs + STAGGER;
-  ptrdiff_t z = s->grid.begin + block.layer * TILE, first = block.first, last = block.last;
-  float *g = v + FREQUENCIES * v_stride;
-  for (ptrdiff_t t = first; t < last; t++)
-    for (ptrdiff_t c = 0; c < inputs; c += GROUP)
-      tile_input(&s->x, z - 1, t / columns * TILE - 1, t % columns * TILE - 1, c,
-                 v + (t - first) * inputs + c, v_stride);
-  for (ptrdiff_t t = first; t < last; t++)
-    for (ptrdiff_t c = 0; c < outputs; c += GROUP)
-      tile_gradient(&s->d_y, z, t / columns * TILE, t % columns * TILE, c,
-                    g + (t - first) * outputs + c, g_stride);
-  for (ptrdiff_t f = 0; f < FREQUENCIES; f++) {
-    if (inputs * outputs <= FETCHED) {
-      tile_fetch(&s->x, &s->grid, &next, f, 1);
-      tile_fetch(&s->d_y, &s->grid, &next, f, 0);
-    }
-    accumulate(last - first, v + f * v_stride, inputs, g + f * g_stride, outputs,
-               sum + f * inputs * outputs);
-  }
 }
 
 void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *shape,
@@ -136,6 +68,7 @@ void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *sh
   ptrdiff_t tiles = slab.grid.rows * slab.grid.columns, blocks = (tiles + BLOCK - 1) / BLOCK;
   ptrdiff_t above = begin / TILE; /* layers before this slab */
   ptrdiff_t shards = shards_of(shape), count = willis_conv3d_avx2_packed_count(shape);
+  const bool wide = willis_cpu_features() & WILLIS_CPU_AVX512;
 #pragma omp parallel for schedule(dynamic, 1)
   for (ptrdiff_t shard = 0; shard < shards; shard++) {
     float *v = (float *)scratch + omp_get_thread_num() * block_count(shape);
@@ -143,8 +76,9 @@ void willis_conv3d_avx2_backward_weight_add(const struct willis_conv3d_shape *sh
     for (ptrdiff_t n = 0; n <= all; n++) {
       if (n < all && shard_of(shards, blocks, above + n / blocks, n % blocks) != shard) continue;
       if (last >= 0)
-        add_block(&slab, tile_block_of(&slab.grid, blocks, last),
-                  tile_block_of(&slab.grid, blocks, n), sum + shard * count, v);
+        (wide ? willis_conv3d_weight_block_avx512
+              : conv3d_weight_block)(&slab, tile_block_of(&slab.grid, blocks, last),
+                                     tile_block_of(&slab.grid, blocks, n), sum + shard * count, v);
       last = n;
     }
   }

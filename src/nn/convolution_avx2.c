@@ -221,7 +221,8 @@ static void multiply(const struct willis_convolution *c, const struct lattice *l
       if (columns == HALF)
         willis_gemm8_avx2(count, patch, depth, depth, packed, start, product);
       else
-        willis_gemm_avx2(count, patch, depth, depth, packed, start, columns, product, columns);
+        willis_gemm()->product(count, patch, depth, depth, packed, start, columns, product,
+                               columns);
       put(l, product, columns, first, count, targets, target);
     }
   }
@@ -274,8 +275,8 @@ static void patches_backward_weight(const struct willis_convolution *c, const fl
       if (columns == HALF)
         willis_gemm8_transposed_avx2(count, patch, padded, padded, right, sum + s * shard);
       else
-        willis_gemm_transposed_avx2(count, patch, padded, padded, right, columns, columns,
-                                    sum + s * shard);
+        willis_gemm()->transposed(count, patch, padded, padded, right, columns, columns,
+                                  sum + s * shard);
     }
   }
 #pragma omp parallel for schedule(static)

@@ -190,8 +190,8 @@ static float *make_u1(const struct willis_decoder *d, struct willis_decoder_tile
   const struct willis_decoder_buffers *b = &d->buffers;
   const int w0 = width(d, 0), columns = TAPS * width(d, 1);
   float *u1 = b->u1 ? b->u1 + begin * columns : tile->u1;
-  willis_gemm_avx2(end - begin, willis_decoder_x(d, tile, begin, end), w0, w0, b->packed1,
-                   b->start1, columns, u1, columns);
+  willis_gemm()->product(end - begin, willis_decoder_x(d, tile, begin, end), w0, w0, b->packed1,
+                         b->start1, columns, u1, columns);
   return u1;
 }
 
@@ -209,8 +209,8 @@ void willis_decoder_activate2(const struct willis_decoder *d, struct willis_deco
                               ptrdiff_t points) {
   const struct willis_decoder_buffers *b = &d->buffers;
   const int columns = TAPS * width(d, 2);
-  willis_gemm_avx2(points * TAPS, tile->a1, width(d, 1), width(d, 1), b->packed2, b->start2,
-                   columns, tile->a2, columns);
+  willis_gemm()->product(points * TAPS, tile->a1, width(d, 1), width(d, 1), b->packed2, b->start2,
+                         columns, tile->a2, columns);
   relu(points * TAPS * columns, tile->a2);
 }
 
@@ -312,7 +312,7 @@ static void moments_tile(const struct willis_decoder *d, struct willis_decoder_t
   const int w1 = width(d, 1);
   const ptrdiff_t rows = (end - begin) * TAPS;
   willis_decoder_activate1(d, tile, begin, end);
-  willis_gemm_transposed_avx2(rows, tile->a1, w1, w1, tile->a1, w1, w1, tile->sums);
+  willis_gemm()->transposed(rows, tile->a1, w1, w1, tile->a1, w1, w1, tile->sums);
   float *sum = tile->sums + w1 * w1;
   for (ptrdiff_t r = 0; r < rows; r++)
     for (int c = 0; c < w1; c++) sum[c] += tile->a1[r * w1 + c];
@@ -367,8 +367,8 @@ static void infer_tile(const struct willis_decoder *d, struct willis_decoder_til
   const struct willis_decoder_buffers *b = &d->buffers;
   const int w0 = width(d, 0), columns = TAPS * width(d, 1);
   const ptrdiff_t points = end - begin;
-  willis_gemm_avx2(points, run->x + begin * w0, w0, w0, b->packed1, b->start1, columns, tile->a1,
-                   columns);
+  willis_gemm()->product(points, run->x + begin * w0, w0, w0, b->packed1, b->start1, columns,
+                         tile->a1, columns);
   relu(points * columns, tile->a1);
   willis_decoder_activate2(d, tile, points);
   willis_decoder_logits(d, tile, points);

@@ -105,16 +105,16 @@ static void last_tile(const struct willis_decoder *d, struct willis_decoder_tile
   willis_gemm8_transposed_avx2(rows * TAPS, tile->a2, w2, w2, tile->z, d_weight3);
   for (ptrdiff_t r = 0; r < rows * TAPS; r++)
     for (int k = 0; k < TAPS; k++) d_bias3[k] += tile->z[r * TAPS + k];
-  willis_gemm_avx2(rows * TAPS, tile->z, TAPS, TAPS, b->back3, b->zero, w2, tile->d2, w2);
+  willis_gemm()->product(rows * TAPS, tile->z, TAPS, TAPS, b->back3, b->zero, w2, tile->d2, w2);
   for (ptrdiff_t r = 0; r < rows; r++)
     for (int j = 0; j < columns; j++) {
       const ptrdiff_t at = r * columns + j;
       tile->d2[at] = tile->a2[at] > 0 ? tile->d2[at] : 0;
       column_sum[j] += tile->d2[at];
     }
-  willis_gemm_transposed_avx2(rows, tile->a1, w1, w1, tile->d2, columns, columns, product);
-  willis_gemm_avx2(rows, tile->d2, columns, columns, b->back2, b->zero, w1,
-                   open_d1(d, tile, begin, end, false), w1);
+  willis_gemm()->transposed(rows, tile->a1, w1, w1, tile->d2, columns, columns, product);
+  willis_gemm()->product(rows, tile->d2, columns, columns, b->back2, b->zero, w1,
+                         open_d1(d, tile, begin, end, false), w1);
   close_d1(d, tile, begin, end);
 }
 
@@ -199,7 +199,7 @@ static void first_tile(const struct willis_decoder *d, struct willis_decoder_til
   const ptrdiff_t rows = (end - begin) * TAPS;
   float *d1 = open_d1(d, tile, begin, end, true), *sum = tile->sums, *product = sum + w1;
   const float *u1 = willis_decoder_activate1(d, tile, begin, end);
-  willis_gemm_avx2(rows, tile->a1, w1, w1, b->back_gram, b->back_start, w1, tile->t1, w1);
+  willis_gemm()->product(rows, tile->a1, w1, w1, b->back_gram, b->back_start, w1, tile->t1, w1);
   for (ptrdiff_t r = 0; r < rows; r++)
     for (int c = 0; c < w1; c++) {
       const ptrdiff_t at = r * w1 + c;
@@ -281,8 +281,8 @@ static void first_weight(const struct willis_decoder *d,
       ptrdiff_t stride;
       const float *d1 = tap_columns(d, &tile, k, at, end, &stride);
       memset(part, 0, (size_t)count * sizeof *part);
-      willis_gemm_transposed_avx2(end - at, willis_decoder_x(d, &tile, at, end), w0, w0, d1, stride,
-                                  w1, part);
+      willis_gemm()->transposed(end - at, willis_decoder_x(d, &tile, at, end), w0, w0, d1, stride,
+                                w1, part);
       for (ptrdiff_t i = 0; i < count; i++) sum[i] += (double)part[i];
     }
     for (ptrdiff_t i = 0; i < count; i++) gradient->weight[i * TAPS + k] = (float)sum[i];
@@ -330,7 +330,7 @@ void willis_decoder_input_gradient_avx2(struct willis_decoder *d,
   for (ptrdiff_t at = begin; at < end; at += POINTS) {
     struct willis_decoder_tile tile = willis_decoder_tile_of(d);
     const ptrdiff_t last = end - at < POINTS ? end : at + POINTS;
-    willis_gemm_avx2(last - at, open_d1(d, &tile, at, last, true), columns, columns, b->back1,
-                     b->zero, w0, d_x + (at - begin) * w0, w0);
+    willis_gemm()->product(last - at, open_d1(d, &tile, at, last, true), columns, columns, b->back1,
+                           b->zero, w0, d_x + (at - begin) * w0, w0);
   }
 }

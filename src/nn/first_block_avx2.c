@@ -15,21 +15,17 @@
 #include "base/parallel.h"
 #include "nn/batch_norm.h"
 #include "nn/encoder_block.h"
+#include "nn/first_block_row_avx2.h"
 #include "nn/max_pool.h"
 #include "nn/patch_moments_avx2.h"
 
-#include <immintrin.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
 enum {
-  LANES = 8,
-  GROUP = 16, /* channels that one pass of the kernel makes */
-  RUN = 4,    /* voxels along x that it makes */
   MOST_OUTPUTS = 64,
   LINES = 16,    /* rows of x around a row of windows: 4 slabs × 4 rows */
-  BORDER = 8,    /* floats before a line's first value; the last of them is padding */
   TAPS = 40,     /* a patch as 9 rows of 4, then a 1, then zeros */
   ONE = 36,      /* where the 1 stands: its product with d sums d */
   FLUSH_ROWS = 4 /* rows of windows summed in float before they go to double */
@@ -90,68 +86,6 @@ static float *load_lines(const struct willis_encoder_block *block, struct willis
   return lines;
 }
 
-/* best and where ← the larger of best and value, and its position k. */
-static inline void keep_larger(__m256 value, int k, __m256 *best, __m256 *where) {
-  __m256 larger = _mm256_cmp_ps(value, *best, _CMP_GT_OQ);
-  *best = _mm256_blendv_ps(*best, value, larger);
-  *where = _mm256_blendv_ps(*where, _mm256_castsi256_ps(_mm256_set1_epi32(k)), larger);
-}
-
-/* RUN voxels × GROUP channels of the convolution, from the lines of their row (`row` = 0…3: which
- * of the window's four rows), starting at x. weight: [27][GROUP]. */
-static inline void convolve(const float *lines, ptrdiff_t stride, int row, ptrdiff_t x,
-                            const float *weight, __m256 sum[RUN][2]) {
-  for (int i = 0; i < RUN; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
-  for (int k = 0; k < 9; k++) {
-    const float *line = lines + ((row / 2 + k / 3) * 4 + row % 2 + k % 3) * stride + BORDER - 1 + x;
-    for (int kx = 0; kx < 3; kx++, weight += GROUP) {
-      __m256 w0 = _mm256_load_ps(weight), w1 = _mm256_load_ps(weight + LANES);
-#pragma GCC unroll 4
-      for (int i = 0; i < RUN; i++) {
-        __m256 value = _mm256_broadcast_ss(line + kx + i);
-        sum[i][0] = _mm256_fmadd_ps(value, w0, sum[i][0]);
-        sum[i][1] = _mm256_fmadd_ps(value, w1, sum[i][1]);
-      }
-    }
-  }
-}
-
-static inline void store_window(const __m256 best[2], const __m256 where[2], const float *shift,
-                                float *y, uint8_t *argmax) {
-  for (int h = 0; h < 2; h++) {
-    __m256 value = _mm256_add_ps(best[h], _mm256_load_ps(shift + h * LANES));
-    /* Not max(value, 0): NaN must stay. */
-    __m256 shut = _mm256_cmp_ps(value, _mm256_setzero_ps(), _CMP_LE_OQ);
-    _mm256_store_ps(y + h * LANES, _mm256_andnot_ps(shut, value));
-  }
-  if (!argmax) return;
-  __m256i both = _mm256_packs_epi32(_mm256_castps_si256(where[0]), _mm256_castps_si256(where[1]));
-  both = _mm256_permute4x64_epi64(both, _MM_SHUFFLE(3, 1, 2, 0));
-  __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-  _mm_store_si128((__m128i *)argmax, bytes);
-}
-
-/* RUN/2 windows × GROUP channels. */
-static void pool_run(const float *lines, ptrdiff_t stride, ptrdiff_t x, const float *weight,
-                     const float *shift, int outputs, float *y, uint8_t *argmax) {
-  __m256 best[RUN / 2][2], where[RUN / 2][2];
-  for (int row = 0; row < 4; row++) {
-    __m256 sum[RUN][2];
-    convolve(lines, stride, row, x, weight, sum);
-    for (int i = 0; i < RUN; i++)
-      for (int h = 0; h < 2; h++) {
-        __m256 *b = &best[i / 2][h], *w = &where[i / 2][h];
-        if (row == 0 && i % 2 == 0) {
-          *b = sum[i][h];
-          *w = _mm256_setzero_ps();
-        } else
-          keep_larger(sum[i][h], row * 2 + i % 2, b, w);
-      }
-  }
-  for (int i = 0; i < RUN / 2; i++)
-    store_window(best[i], where[i], shift, y + i * outputs, argmax ? argmax + i * outputs : NULL);
-}
-
 /* From the moments of the patches. */
 static void statistics(struct willis_encoder_block *block,
                        const struct willis_block_parameters *p) {
@@ -194,15 +128,14 @@ static void pool_planes(struct willis_encoder_block *block, struct willis_planes
                         ptrdiff_t end, float *y) {
   const struct willis_extent half = willis_extent_half(block->shape.extent);
   const int outputs = block->shape.outputs;
+  const bool wide = willis_cpu_features() & WILLIS_CPU_AVX512;
 #pragma omp parallel for schedule(dynamic, 4)
   for (ptrdiff_t row = 0; row < (end - begin) * half.height; row++) {
     const float *lines = load_lines(block, x, begin + row / half.height, row % half.height);
-    for (ptrdiff_t v = 0; v < half.width; v += RUN / 2)
-      for (int c = 0; c < outputs; c += GROUP) {
-        ptrdiff_t at = (row * half.width + v) * outputs + c;
-        pool_run(lines, line_stride(block), 2 * v, block->packed + c * WILLIS_PATCH,
-                 block->channels + c, outputs, y + at, block->argmax ? block->argmax + at : NULL);
-      }
+    const ptrdiff_t at = row * half.width * outputs;
+    (wide ? willis_first_block_row_avx512
+          : first_block_row)(lines, line_stride(block), half.width, outputs, block->packed,
+                             block->channels, y + at, block->argmax ? block->argmax + at : NULL);
   }
 }
 

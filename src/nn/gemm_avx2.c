@@ -2,6 +2,8 @@
  * FMA units busy, and every load is used several times. */
 #include "nn/gemm_avx2.h"
 
+#include "base/cpu.h"
+
 #include <immintrin.h>
 
 enum { LANES = 8, ROWS = 6, INPUTS = 4 };
@@ -47,9 +49,9 @@ static void (*const tiles[ROWS + 1])(const float *, ptrdiff_t, int, const float 
                                      float *, ptrdiff_t) = {NULL,   tile_1, tile_2, tile_3,
                                                             tile_4, tile_5, tile_6};
 
-void willis_gemm_avx2(ptrdiff_t rows, const float *a, ptrdiff_t a_stride, int depth,
-                      const float *packed, const float *start, int outputs, float *c,
-                      ptrdiff_t c_stride) {
+static void product(ptrdiff_t rows, const float *a, ptrdiff_t a_stride, int depth,
+                    const float *packed, const float *start, int outputs, float *c,
+                    ptrdiff_t c_stride) {
   for (int o = 0; o < outputs; o += WILLIS_GEMM_PANEL)
     for (ptrdiff_t r = 0; r < rows; r += ROWS)
       tiles[rows - r < ROWS ? rows - r : ROWS](a + r * a_stride, a_stride, depth,
@@ -57,8 +59,8 @@ void willis_gemm_avx2(ptrdiff_t rows, const float *a, ptrdiff_t a_stride, int de
                                                c + r * c_stride + o, c_stride);
 }
 
-void willis_gemm_transposed_avx2(ptrdiff_t rows, const float *a, ptrdiff_t a_stride, int inputs,
-                                 const float *b, ptrdiff_t b_stride, int outputs, float *c) {
+static void product_transposed(ptrdiff_t rows, const float *a, ptrdiff_t a_stride, int inputs,
+                               const float *b, ptrdiff_t b_stride, int outputs, float *c) {
   for (int o = 0; o < outputs; o += WILLIS_GEMM_PANEL)
     for (int i = 0; i < inputs; i += INPUTS) {
       __m256 sum[INPUTS][2];
@@ -81,6 +83,13 @@ void willis_gemm_transposed_avx2(ptrdiff_t rows, const float *a, ptrdiff_t a_str
         _mm256_storeu_ps(c + (ptrdiff_t)(i + j) * outputs + o + LANES, sum[j][1]);
       }
     }
+}
+
+const struct willis_gemm_kernels willis_gemm_kernels_avx2 = {product, product_transposed};
+
+const struct willis_gemm_kernels *willis_gemm(void) {
+  return willis_cpu_features() & WILLIS_CPU_AVX512 ? &willis_gemm_kernels_avx512
+                                                   : &willis_gemm_kernels_avx2;
 }
 
 void willis_gemm8_avx2(ptrdiff_t rows, const float *a, ptrdiff_t a_stride, int depth,

@@ -67,21 +67,19 @@ WINOGRAD_INLINE void tile_scattered_row(const struct tile_source *s, ptrdiff_t z
   const float *a = s->planes.data + (plane * s->height + y) * s->width * channels + channel;
   ptrdiff_t pooled = ((plane >> 1) * (s->height >> 1) + (y >> 1)) * (s->width >> 1) * channels;
   int position = (int)((z & 1) * 4 + (y & 1) * 2);
-  for (int half = 0; half < GROUP; half += 8) {
-    __m256 level = _mm256_loadu_ps(scatter->level + channel + half);
-    __m256 slope = _mm256_loadu_ps(scatter->slope + channel + half);
+  for (int half = 0; half < GROUP; half += LANES) {
+    lanes level = lanes_load_any(scatter->level + channel + half);
+    lanes slope = lanes_load_any(scatter->slope + channel + half);
     for (int i = 0; i < count; i++) {
       ptrdiff_t at = x + i, window = pooled + (at >> 1) * channels + channel + half;
-      __m256 value = _mm256_setzero_ps();
+      lanes value = lanes_zero();
       if (at >= 0 && at < s->width) {
-        __m128i bytes = _mm_loadl_epi64((const __m128i *)(scatter->argmax + window));
-        __m256i chosen = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(bytes),
-                                            _mm256_set1_epi32(position + (int)(at & 1)));
-        value = _mm256_fmadd_ps(slope, _mm256_loadu_ps(a + at * channels + half), level);
-        value = _mm256_add_ps(value, _mm256_and_ps(_mm256_castsi256_ps(chosen),
-                                                   _mm256_loadu_ps(scatter->d_pooled + window)));
+        value = lanes_fmadd(slope, lanes_load_any(a + at * channels + half), level);
+        value =
+            lanes_add(value, lanes_where_byte(scatter->argmax + window, position + (int)(at & 1),
+                                              lanes_load_any(scatter->d_pooled + window)));
       }
-      _mm256_store_ps(to + i * GROUP + half, value);
+      lanes_store(to + i * GROUP + half, value);
     }
   }
 }
@@ -112,7 +110,7 @@ WINOGRAD_INLINE const float *tile_row(const struct tile_source *s, ptrdiff_t z, 
 }
 
 WINOGRAD_INLINE void clear_pixels(float *to, int count) {
-  for (int i = 0; i < count * GROUP; i += 8) _mm256_store_ps(to + i, _mm256_setzero_ps());
+  for (int i = 0; i < count * GROUP; i += LANES) lanes_store(to + i, lanes_zero());
 }
 
 /* Bᵀ in three dimensions on the patch whose first voxel is (z, y, x): frequency f of channel c goes
@@ -151,10 +149,9 @@ WINOGRAD_INLINE void keep_row(const struct tile_source *s, ptrdiff_t z, ptrdiff_
                               ptrdiff_t channel, const float *row) {
   float *to = s->planes.scatter->dense +
               (((z - s->planes.begin) * s->height + y) * s->width + x) * s->channels + channel;
-  for (int k = 0; k < TILE && x + k < s->width; k++, to += s->channels, row += GROUP) {
-    _mm256_storeu_ps(to, _mm256_load_ps(row));
-    _mm256_storeu_ps(to + 8, _mm256_load_ps(row + 8));
-  }
+  for (int k = 0; k < TILE && x + k < s->width; k++, to += s->channels, row += GROUP)
+    for (int half = 0; half < GROUP; half += LANES)
+      lanes_store_any(to + half, lanes_load(row + half));
 }
 
 /* A in three dimensions on the 4×4×4 tile at (z, y, x), laid out as by tile_input(). */
