@@ -1,12 +1,14 @@
 /* Checks and times the convolution kernels, each beside the same layer in oneDNN where there is
  * one. Runs are paired (ours, theirs, ours, …); ratios are medians over the pairs.
  *
- * Usage: kernels [EDGE [PAIRS]]   layers as the network has them in a volume of EDGE³, 192 untold
+ * Usage: kernels [EDGE [PAIRS [avx2]]]   layers as the network has them in a volume of EDGE³, 192
+ * untold; avx2: ours without wider vectors
  */
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "cost.h"
 #include "nn/conv3d_avx2.h"
 #include "nn/max_pool.h"
 #include "peer_dnnl.h"
@@ -16,10 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
-enum { MOST_PAIRS = 99, SAMPLES = 3000, WEIGHT_SAMPLES = 24 };
+enum { SAMPLES = 3000, WEIGHT_SAMPLES = 24 };
 
 struct bed {
   struct willis_conv3d_shape shape;
@@ -323,41 +323,11 @@ static const struct {
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
-struct cost {
-  double wall, cpu; /* seconds */
-};
-
-static struct cost cost_now(void) {
-  struct timespec t;
-  struct rusage u;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  getrusage(RUSAGE_SELF, &u);
-  return (struct cost){(double)t.tv_sec + 1e-9 * (double)t.tv_nsec,
-                       (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-                           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec)};
-}
-
-static struct cost cost_since(struct cost start) {
-  struct cost now = cost_now();
-  return (struct cost){now.wall - start.wall, now.cpu - start.cpu};
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(const double *values, int count) {
-  double sorted[MOST_PAIRS];
-  memcpy(sorted, values, sizeof(double) * (size_t)count);
-  qsort(sorted, (size_t)count, sizeof(double), by_value);
-  return sorted[count / 2];
-}
-
 static void measure(struct bed *b, int kernel, int pairs) {
   double wall[MOST_PAIRS], cpu[MOST_PAIRS], wall_ratio[MOST_PAIRS], cpu_ratio[MOST_PAIRS];
   double peer_wall[MOST_PAIRS];
-  struct peer *peer = peer_create(&b->shape, kernels[kernel].peer);
+  struct peer *peer =
+      peer_create(b->shape.extent, b->shape.inputs, b->shape.outputs, kernels[kernel].peer);
   kernels[kernel].run(b);
   if (peer) peer_run(peer);
   for (int n = 0; n < pairs; n++) {
@@ -373,11 +343,11 @@ static void measure(struct bed *b, int kernel, int pairs) {
     wall_ratio[n] = theirs.wall / ours.wall, cpu_ratio[n] = theirs.cpu / ours.cpu;
   }
   double flop = 2.0 * WILLIS_CONV3D_TAPS * b->shape.inputs * b->shape.outputs * (double)b->voxels;
-  printf("  %-28s %8.4f %8.4f %8.0f %9.1e", kernels[kernel].name, median(wall, pairs),
-         median(cpu, pairs), 1e-9 * flop / median(wall, pairs), kernels[kernel].check(b));
+  printf("  %-28s %8.4f %8.4f %8.0f %9.1e", kernels[kernel].name, cost_median(wall, pairs),
+         cost_median(cpu, pairs), 1e-9 * flop / cost_median(wall, pairs), kernels[kernel].check(b));
   if (peer)
-    printf(" %9.4f %7.2f %7.2f", median(peer_wall, pairs), median(wall_ratio, pairs),
-           median(cpu_ratio, pairs));
+    printf(" %9.4f %7.2f %7.2f", cost_median(peer_wall, pairs), cost_median(wall_ratio, pairs),
+           cost_median(cpu_ratio, pairs));
   printf("\n");
   fflush(stdout);
   peer_destroy(peer);
@@ -395,10 +365,12 @@ static void measure_layer(const struct willis_conv3d_shape *shape, int pairs) {
 int main(int argc, char **argv) {
   int edge = argc > 1 ? atoi(argv[1]) : 192, pairs = argc > 2 ? atoi(argv[2]) : 7;
   if (edge < 8 || edge % 8 || edge > 1024 || pairs < 1 || pairs > MOST_PAIRS) {
-    fprintf(stderr, "usage: kernels [EDGE [PAIRS]], EDGE a multiple of 8, at most %d PAIRS\n",
+    fprintf(stderr,
+            "usage: kernels [EDGE [PAIRS [avx2]]], EDGE a multiple of 8, at most %d PAIRS\n",
             MOST_PAIRS);
     return 2;
   }
+  if (argc > 3) willis_cpu_mask(~(unsigned)WILLIS_CPU_AVX512);
   if (!(willis_cpu_features() & WILLIS_CPU_AVX2)) {
     printf("this processor has no AVX2: there are no kernels to measure\n");
     return 0;

@@ -9,44 +9,12 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "cost.h"
 
 #include <willis/network.h>
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
-
-struct seconds {
-  double wall, cpu;
-};
-
-static struct seconds now(void) {
-  struct timespec t;
-  struct rusage u;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  getrusage(RUSAGE_SELF, &u);
-  return (struct seconds){(double)t.tv_sec + 1e-9 * (double)t.tv_nsec,
-                          (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-                              1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec)};
-}
-
-static struct seconds since(struct seconds start) {
-  struct seconds end = now();
-  return (struct seconds){end.wall - start.wall, end.cpu - start.cpu};
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *value, int count) {
-  qsort(value, (size_t)count, sizeof *value, by_value);
-  return value[count / 2];
-}
-
-enum { MOST_REPEATS = 100 };
 
 static enum willis_status measure(ptrdiff_t size, int repeats, struct willis_error *err) {
   const ptrdiff_t count = size * size * size;
@@ -54,7 +22,7 @@ static enum willis_status measure(ptrdiff_t size, int repeats, struct willis_err
   struct willis_trainer *trainer = NULL;
   struct willis_trainer_options options = willis_trainer_defaults();
   for (int axis = 0; axis < 3; axis++) options.size[axis] = size;
-  static double forward[MOST_REPEATS], step[MOST_REPEATS];
+  static double forward[MOST_PAIRS], step[MOST_PAIRS];
   size_t bytes = 0;
   float *x = willis_take(count, sizeof *x), *target = willis_take(count, sizeof *target);
   float *y = willis_take(count, sizeof *y);
@@ -69,14 +37,14 @@ static enum willis_status measure(ptrdiff_t size, int repeats, struct willis_err
   }
   for (int r = -1; r < repeats; r++) { /* the first touches the memory */
     double loss;
-    struct seconds start = now();
+    struct cost start = cost_now();
     status = willis_network_infer(network, options.size, x, WILLIS_OUTPUT_LOGIT, y, err);
     if (status != WILLIS_OK) goto out;
-    struct seconds f = since(start);
-    start = now();
+    struct cost f = cost_since(start);
+    start = cost_now();
     status = willis_trainer_step(trainer, x, target, &loss, err);
     if (status != WILLIS_OK) goto out;
-    struct seconds s = since(start);
+    struct cost s = cost_since(start);
     if (r < 0) continue;
     forward[r] = f.wall;
     step[r] = s.wall;
@@ -84,7 +52,7 @@ static enum willis_status measure(ptrdiff_t size, int repeats, struct willis_err
            s.wall, s.cpu);
   }
   printf("willis %td^3 median forward %.4f s step %.4f s, %d threads, step memory %.1f MiB\n", size,
-         median(forward, repeats), median(step, repeats), willis_parallel_threads(),
+         cost_median(forward, repeats), cost_median(step, repeats), willis_parallel_threads(),
          (double)bytes / 0x1p20);
 out:
   willis_trainer_destroy(trainer);
@@ -99,7 +67,7 @@ int main(int count, char **argument) {
   struct willis_error err = {.message = "no memory"};
   ptrdiff_t size = count > 1 ? atoi(argument[1]) : 64;
   int repeats = count > 2 ? atoi(argument[2]) : 5;
-  if (repeats < 1 || repeats > MOST_REPEATS) repeats = 5;
+  if (repeats < 1 || repeats > MOST_PAIRS) repeats = 5;
   willis_parallel_set_threads(count > 3 ? atoi(argument[3]) : 0);
   if (count > 4) willis_cpu_mask(~(unsigned)WILLIS_CPU_AVX512);
   if (measure(size, repeats, &err) == WILLIS_OK) return 0;

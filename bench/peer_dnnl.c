@@ -1,4 +1,4 @@
-/* oneDNN's direct convolution through its C interface. */
+/* oneDNN's direct convolutions through its C interface. */
 #include "peer_dnnl.h"
 
 #include <stdio.h>
@@ -43,13 +43,18 @@ static const struct {
                       {dnnl_query_diff_weights_md, 0, DNNL_ARG_DIFF_WEIGHTS},
                       {dnnl_query_diff_weights_md, 1, DNNL_ARG_DIFF_BIAS},
                       {dnnl_query_diff_dst_md, 0, DNNL_ARG_DIFF_DST}}},
+    [PEER_TRANSPOSED] = {4,
+                         {{dnnl_query_src_md, 0, DNNL_ARG_SRC},
+                          {dnnl_query_weights_md, 0, DNNL_ARG_WEIGHTS},
+                          {dnnl_query_weights_md, 1, DNNL_ARG_BIAS},
+                          {dnnl_query_dst_md, 0, DNNL_ARG_DST}}},
 };
 
-static bool describe(struct peer *p, const struct willis_conv3d_shape *s,
+static bool describe(struct peer *p, struct willis_extent e, int inputs, int outputs,
                      enum peer_operation operation) {
-  const dnnl_dims_t x = {1, s->inputs, s->extent.depth, s->extent.height, s->extent.width};
-  const dnnl_dims_t y = {1, s->outputs, s->extent.depth, s->extent.height, s->extent.width};
-  const dnnl_dims_t w = {s->outputs, s->inputs, 3, 3, 3}, b = {s->outputs}, ones = {1, 1, 1};
+  const dnnl_dims_t x = {1, inputs, e.depth, e.height, e.width};
+  const dnnl_dims_t y = {1, outputs, e.depth, e.height, e.width};
+  const dnnl_dims_t w = {outputs, inputs, 3, 3, 3}, b = {outputs}, ones = {1, 1, 1};
   const dnnl_data_type_t f32 = dnnl_f32;
   const dnnl_format_tag_t any = dnnl_format_tag_any;
   const dnnl_alg_kind_t direct = dnnl_convolution_direct;
@@ -73,6 +78,24 @@ static bool describe(struct peer *p, const struct willis_conv3d_shape *s,
          !dnnl_primitive_create(&p->primitive, p->description);
 }
 
+static bool describe_transposed(struct peer *p, struct willis_extent e, int inputs, int outputs) {
+  const dnnl_dims_t x = {1, inputs, e.depth, e.height, e.width};
+  const dnnl_dims_t y = {1, outputs, 2 * e.depth, 2 * e.height, 2 * e.width};
+  const dnnl_dims_t w = {outputs, inputs, 2, 2, 2}, b = {outputs}, twos = {2, 2, 2}, none = {0};
+  const dnnl_format_tag_t any = dnnl_format_tag_any;
+  dnnl_memory_desc_t mx, my, mw, mb;
+  dnnl_deconvolution_desc_t d;
+  return !dnnl_memory_desc_init_by_tag(&mx, 5, x, dnnl_f32, any) &&
+         !dnnl_memory_desc_init_by_tag(&my, 5, y, dnnl_f32, any) &&
+         !dnnl_memory_desc_init_by_tag(&mw, 5, w, dnnl_f32, any) &&
+         !dnnl_memory_desc_init_by_tag(&mb, 1, b, dnnl_f32, any) &&
+         !dnnl_deconvolution_forward_desc_init(&d, dnnl_forward_inference,
+                                               dnnl_deconvolution_direct, &mx, &mw, &mb, &my, twos,
+                                               none, none) &&
+         !dnnl_primitive_desc_create(&p->description, &d, NULL, p->engine, NULL) &&
+         !dnnl_primitive_create(&p->primitive, p->description);
+}
+
 static bool give_arrays(struct peer *p, enum peer_operation operation) {
   for (int i = 0; i < operations[operation].count; i++) {
     const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(
@@ -90,12 +113,15 @@ static bool give_arrays(struct peer *p, enum peer_operation operation) {
   return true;
 }
 
-struct peer *peer_create(const struct willis_conv3d_shape *shape, enum peer_operation operation) {
+struct peer *peer_create(struct willis_extent extent, int inputs, int outputs,
+                         enum peer_operation operation) {
   struct peer *p = willis_take_zeroed(1, sizeof *p);
   if (!p) return NULL;
   if (!dnnl_engine_create(&p->engine, dnnl_cpu, 0) &&
       !dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags) &&
-      describe(p, shape, operation) && give_arrays(p, operation))
+      (operation == PEER_TRANSPOSED ? describe_transposed(p, extent, inputs, outputs)
+                                    : describe(p, extent, inputs, outputs, operation)) &&
+      give_arrays(p, operation))
     return p;
   peer_destroy(p);
   return NULL;
@@ -127,8 +153,9 @@ const char *peer_name(void) {
 
 #else
 
-struct peer *peer_create(const struct willis_conv3d_shape *shape, enum peer_operation operation) {
-  (void)shape, (void)operation;
+struct peer *peer_create(struct willis_extent extent, int inputs, int outputs,
+                         enum peer_operation operation) {
+  (void)extent, (void)inputs, (void)outputs, (void)operation;
   return NULL;
 }
 void peer_run(struct peer *p) {
