@@ -32,7 +32,7 @@ WILLIS_API void willis_cohort_release(struct willis_cohort *cohort);
 
 /* How a patient becomes an input and a target. */
 struct willis_sampling {
-  ptrdiff_t size; /* voxels along each edge, a multiple of 8 */
+  ptrdiff_t size; /* voxels along each edge; training pads with zeros to a multiple of 8 */
   int views;      /* 2…90 (M3) */
   double arc_deg; /* first to last view (90) */
   enum willis_projection_mode mode;

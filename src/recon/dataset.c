@@ -53,9 +53,8 @@ struct willis_sampling willis_sampling_defaults(void) {
 
 static enum willis_status check_sampling(const struct willis_sampling *s,
                                          struct willis_error *err) {
-  if (s->size < 8 || s->size % 8 || s->size > 4096)
-    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
-                       "size %td: expected a multiple of 8 from 8 to 4096", s->size);
+  if (s->size < 8 || s->size > 4096)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "size %td: expected 8 to 4096", s->size);
   if (s->views < 2 || s->views > 90)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d views: expected 2 to 90", s->views);
   if (!(s->arc_deg > 0 && s->arc_deg <= 360))

@@ -196,7 +196,13 @@ static enum willis_status set_up(struct willis_run *run, struct willis_error *er
   if (status) return status;
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   struct willis_trainer_options options = willis_trainer_defaults();
-  for (int a = 0; a < 3; a++) options.size[a] = s->size;
+  willis_padding_init(&run->padding, s->size);
+  for (int a = 0; a < 3; a++) options.size[a] = run->hull ? s->size : run->padding.edge;
+  if (!run->hull && run->padding.edge > s->size)
+    willis_warn(run->warnings,
+                "%td³ voxels are padded with zeros to %td³ for the network, where the padding "
+                "counts as background; validation crops",
+                s->size, run->padding.edge);
   options.alpha = o->alpha;
   options.gamma = o->gamma;
   options.learning_rate = o->learning_rate;
@@ -220,6 +226,7 @@ static enum willis_status set_up(struct willis_run *run, struct willis_error *er
 
 static void tear_down(struct willis_run *run) {
   willis_trainer_destroy(run->trainer);
+  willis_padding_release(&run->padding);
   willis_network_destroy(run->network);
   willis_release(run->order);
   willis_release(run->epoch);
@@ -232,18 +239,24 @@ static void tear_down(struct willis_run *run) {
 static enum willis_status step(struct willis_run *run, ptrdiff_t i, double *loss,
                                struct willis_error *err) {
   enum willis_status status;
+  struct willis_padding *padding = &run->padding;
+  const bool padded = padding->edge > padding->size;
   if (run->hull) return willis_hull_train_step(run, i, loss, err);
   if (run->options->plan == WILLIS_TRAINING_STORE) {
     struct willis_pair pair;
     status = willis_dataset_fetch(run->training.dataset, i, &pair, err);
-    return status ? status
-                  : willis_trainer_step(run->trainer, pair.input->voxels, pair.truth->voxels, loss,
-                                        err);
+    if (!status && padded) status = willis_padding_volumes(padding, &pair, err);
+    if (status) return status;
+    return willis_trainer_step(run->trainer, padded ? padding->x : pair.input->voxels,
+                               padded ? padding->target : pair.truth->voxels, loss, err);
   }
   struct willis_planes_pair pair;
+  struct willis_plane_source source = {0};
   status = willis_dataset_fetch_planes(run->training.dataset, i, &pair, err);
-  return status ? status
-                : willis_trainer_step_planes(run->trainer, &pair.input, pair.truth, loss, err);
+  if (!status && padded) status = willis_padding_planes(padding, &pair, &source, err);
+  if (status) return status;
+  return willis_trainer_step_planes(run->trainer, padded ? &source : &pair.input,
+                                    padded ? padding->bits : pair.truth, loss, err);
 }
 
 /* Where predicted planes go. */

@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "recon/feed.h"
 #include "recon/hull_case.h"
+#include "recon/padding.h"
 
 #include <willis/io.h>
 #include <willis/network.h>
@@ -23,7 +24,7 @@ struct need {
   size_t making;                /* beyond what stays of it */
   size_t slab;                  /* back-projecting planes */
   size_t states, inference;
-  size_t trainer[WILLIS_TRAINING_PLANS];
+  size_t trainer[WILLIS_TRAINING_PLANS], padding[WILLIS_TRAINING_PLANS];
 };
 
 /* A scan is read from a file, turned and resampled; a shape is filled in, a few layers of fine
@@ -51,13 +52,18 @@ static enum willis_status find_need(const struct willis_train_options *o,
                                     struct need *need, struct willis_error *err) {
   struct willis_network *network = NULL;
   struct willis_trainer_options options = willis_trainer_defaults();
-  const ptrdiff_t n = sampling->size, size[3] = {n, n, n};
+  const ptrdiff_t n = sampling->size, size[3] = {n, n, n}, edge = willis_padding_edge(n);
   const size_t plane = (size_t)n * (size_t)n * sizeof(float);
-  memcpy(options.size, size, sizeof size);
+  for (int a = 0; a < 3; a++) options.size[a] = edge;
   options.precision = o->precision;
   *need = (struct need){.volume = plane * (size_t)n,
                         .images = plane * (size_t)sampling->views,
                         .truth = plane * (size_t)n / 32};
+  if (edge > n) {
+    const size_t voxels = (size_t)edge * (size_t)edge * (size_t)edge;
+    need->padding[WILLIS_TRAINING_STORE] = 2 * voxels * sizeof(float);
+    need->padding[WILLIS_TRAINING_RECOMPUTE] = voxels / 8;
+  }
   need->slab = need->images * WILLIS_FEED_SLICES / (size_t)n + plane * WILLIS_FEED_SLICES;
   enum willis_status status =
       willis_network_create(o->network ? o->network : "dae", 0, &network, err);
@@ -85,13 +91,14 @@ static size_t larger(size_t a, size_t b) {
 /* Volume, input and truth; a kept patient is the first two of them. */
 static size_t stored_bytes(const struct need *n, size_t patients) {
   return (patients ? 2 * patients + 1 : 3) * n->volume + 2 * n->images + n->truth + n->states +
-         n->trainer[WILLIS_TRAINING_STORE] + n->inference;
+         n->trainer[WILLIS_TRAINING_STORE] + n->padding[WILLIS_TRAINING_STORE] + n->inference;
 }
 
 static size_t recomputed_bytes(const struct need *n, size_t patients) {
   const size_t slim = (patients ? patients : 1) * (n->images + n->truth);
   const size_t step = larger(n->trainer[WILLIS_TRAINING_RECOMPUTE], n->inference) + n->slab;
-  return n->states + slim + larger(n->making + n->images, step);
+  return n->states + slim + n->padding[WILLIS_TRAINING_RECOMPUTE] +
+         larger(n->making + n->images, step);
 }
 
 /* The first way that fits. */

@@ -4,6 +4,7 @@
 #define WILLIS_RECON_TRAIN_RUN_H
 
 #include "recon/digest.h"
+#include "recon/padding.h"
 
 #include <willis/train.h>
 
@@ -39,6 +40,7 @@ struct willis_run {
   bool hull; /* how steps and validation go: hull_train.h */
   struct willis_network *network;
   struct willis_trainer *trainer;
+  struct willis_padding padding; /* of volumes whose edge is no multiple of 8 */
   unsigned char configuration[WILLIS_DIGEST_BYTES], data[WILLIS_DIGEST_BYTES];
   char start[WILLIS_DIGEST_TEXT]; /* of the parameters of files->from; empty without */
   char stem[PATH_MAX];            /* of the model's path */
