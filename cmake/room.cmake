@@ -51,6 +51,13 @@ function(willis_room name)
   endif()
 endfunction()
 
+# Limits are against tests that hang. Under sanitizers, gcov or plain loops, and on a machine that does
+# other work, a test is slow and means nothing by it.
+set(WILLIS_TEST_SECONDS 300)
+if(WILLIS_SANITIZE OR WILLIS_COVERAGE OR WILLIS_SCALAR)
+  set(WILLIS_TEST_SECONDS 1500)
+endif()
+
 # willis_test(NAME NEEDS rooms…): tests/<folder>/<name>.c as the cmocka program and ctest <name>.
 find_package(PkgConfig REQUIRED)
 function(willis_test name)
@@ -68,6 +75,6 @@ function(willis_test name)
   add_test(NAME ${name} COMMAND ${name} ${TEST_ARGUMENTS}
            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
   # Tests ask for more threads than there are cores: they must sleep, not spin, while they wait.
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${TEST_LABELS}"
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${WILLIS_TEST_SECONDS} LABELS "${TEST_LABELS}"
                        ENVIRONMENT OMP_WAIT_POLICY=PASSIVE)
 endfunction()
