@@ -65,9 +65,9 @@ enum willis_status decode(const char *syntax, const willis_dicom_format &format,
   std::vector<Uint16> plain(wide ? count : (count + 1) / 2);
   DcmDataset data;
   describe(&data, format, wide);
+  DcmPixelData pixels(DCM_PixelData);
   DcmPixelSequence *sequence = wrap(bytes, size);
   if (!sequence) throw std::bad_alloc();
-  DcmPixelData pixels(DCM_PixelData);
   pixels.putOriginalRepresentation(DcmXfer(syntax).getXfer(), nullptr, sequence);
   Uint32 fragment = 0;
   OFString color_model;

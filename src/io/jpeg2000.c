@@ -21,12 +21,6 @@ static OPJ_SIZE_T source_read(void *to, OPJ_SIZE_T want, void *context) {
   source->at += got;
   return got;
 }
-static OPJ_OFF_T source_skip(OPJ_OFF_T step, void *context) {
-  struct source *source = context;
-  if (step < 0 || (size_t)step > source->size - source->at) return -1;
-  source->at += (size_t)step;
-  return step;
-}
 static OPJ_BOOL source_seek(OPJ_OFF_T to, void *context) {
   struct source *source = context;
   if (to < 0 || (size_t)to > source->size) return OPJ_FALSE;
@@ -61,8 +55,14 @@ static enum willis_status check(const struct willis_dicom_format *format,
     return willis_fail(err, WILLIS_FORMAT,
                        "the compressed frame has %d bits a value, expected 1 to %d", bits,
                        format->allocated);
-  if (field[4] == 0 || field[5] == 0 ||
-      (field[0] / field[4] + 1) * (field[1] / field[5] + 1) > MOST_TILES)
+  /* The first tile begins at or before the picture and holds its corner, so that there are few. */
+  uint64_t tiles = 1;
+  for (size_t i = 0; i < 2; i++) {
+    const uint64_t end = field[i], begin = field[2 + i], tile = field[4 + i], from = field[6 + i];
+    const bool fits = from <= begin && begin - from < tile;
+    tiles *= fits ? (end - from - 1) / tile + 1 : MOST_TILES + 1;
+  }
+  if (tiles > MOST_TILES)
     return willis_fail(err, WILLIS_FORMAT, "the compressed frame has tiles of %ju x %ju",
                        (uintmax_t)field[4], (uintmax_t)field[5]);
   return WILLIS_OK;
@@ -100,7 +100,6 @@ enum willis_status willis_jpeg2000_decode(const struct willis_dicom_format *form
     opj_stream_set_user_data(stream, &source, NULL);
     opj_stream_set_user_data_length(stream, size);
     opj_stream_set_read_function(stream, source_read);
-    opj_stream_set_skip_function(stream, source_skip);
     opj_stream_set_seek_function(stream, source_seek);
     status = decode(codec, stream, &image, format, value, err);
   } else {
