@@ -92,12 +92,13 @@ enum willis_status willis_dicom_header_open(const unsigned char *bytes, size_t s
   if (!layout) layout = &own;
   if (!status) status = willis_dicom_walk(bytes, size, &visitor, layout, err);
   if (!status) status = arrange(h);
-  h->big_endian = layout->big_endian;
-  if (status)
+  if (status) {
     willis_dicom_header_close(h);
-  else
-    *header = h;
-  return status;
+    return status;
+  }
+  h->big_endian = layout->big_endian;
+  *header = h;
+  return WILLIS_OK;
 }
 
 void willis_dicom_header_close(struct willis_dicom_header *header) {

@@ -8,21 +8,30 @@
 
 #include <string.h>
 
-static enum willis_status parse(const char *path, unsigned char *bytes, size_t size,
-                                const struct willis_limits *limits, struct willis_volume *volume,
-                                const struct willis_warnings *warnings, struct willis_error *err) {
+enum kind { KIND_NRRD, KIND_DICOM, KIND_NIFTI };
+
+/* `bytes` may be the first of a file. */
+static enum willis_status recognize(const unsigned char *bytes, size_t size, enum kind *kind,
+                                    struct willis_error *err) {
+  unsigned char plain[4];
+  const bool gzip = willis_is_gzip(bytes, size);
+  *kind = KIND_NIFTI;
   if (willis_nrrd_recognize(bytes, size))
-    return willis_nrrd_parse(bytes, size, limits, path, volume, warnings, err);
-  if (willis_dicom_recognize(bytes, size))
-    return willis_dicom_parse(bytes, size, limits, volume, warnings, err);
-  bool is_nifti = willis_nifti_recognize(bytes, size);
-  if (willis_is_gzip(bytes, size)) {
-    unsigned char head[4];
-    is_nifti = willis_nifti_recognize(head, willis_gunzip_head(bytes, size, head, sizeof head));
-    if (!is_nifti)
-      return willis_fail(err, WILLIS_FORMAT, "compressed, but what is inside is not NIfTI");
-  }
-  if (!is_nifti) return willis_fail(err, WILLIS_FORMAT, "neither NIfTI, NRRD nor DICOM");
+    *kind = KIND_NRRD;
+  else if (willis_dicom_recognize(bytes, size))
+    *kind = KIND_DICOM;
+  else if (gzip && !willis_nifti_recognize(plain, willis_gunzip_head(bytes, size, plain, 4)))
+    return willis_fail(err, WILLIS_FORMAT, "compressed, but what is inside is not NIfTI");
+  else if (!gzip && !willis_nifti_recognize(bytes, size))
+    return willis_fail(err, WILLIS_FORMAT, "neither NIfTI, NRRD nor DICOM");
+  return WILLIS_OK;
+}
+
+static enum willis_status parse_nifti(unsigned char *bytes, size_t size,
+                                      const struct willis_limits *limits,
+                                      struct willis_volume *volume,
+                                      const struct willis_warnings *warnings,
+                                      struct willis_error *err) {
   unsigned char *plain;
   size_t plain_size;
   enum willis_status status = willis_nifti_expand(bytes, size, limits, &plain, &plain_size, err);
@@ -30,6 +39,22 @@ static enum willis_status parse(const char *path, unsigned char *bytes, size_t s
   status = willis_nifti_parse(plain, plain_size, limits, volume, warnings, err);
   if (plain != bytes) willis_release(plain);
   return status;
+}
+
+static enum willis_status parse(const char *path, unsigned char *bytes, size_t size,
+                                const struct willis_limits *limits, struct willis_volume *volume,
+                                const struct willis_warnings *warnings, struct willis_error *err) {
+  enum kind kind;
+  enum willis_status status = recognize(bytes, size, &kind, err);
+  if (status) return status;
+  switch (kind) {
+  case KIND_NRRD:
+    return willis_nrrd_parse(bytes, size, limits, path, volume, warnings, err);
+  case KIND_DICOM:
+    return willis_dicom_parse(bytes, size, limits, volume, warnings, err);
+  default:
+    return parse_nifti(bytes, size, limits, volume, warnings, err);
+  }
 }
 
 enum willis_status willis_volume_read(const char *path, struct willis_volume *volume,
@@ -45,12 +70,20 @@ enum willis_status willis_volume_read(const char *path, struct willis_volume *vo
   if (kind == WILLIS_PATH_FOLDER) {
     status = willis_dicom_read_folder(path, &limits, volume, listener, err);
   } else {
-    unsigned char *bytes;
-    size_t size;
-    status = willis_file_read(path, limits.file_bytes, &bytes, &size, err);
+    enum { HEAD = 1 << 12 };
+    unsigned char head[HEAD], *bytes;
+    size_t got, size;
+    enum kind format;
+    status = willis_file_head(path, head, sizeof head, &got, &size, err);
     if (status) return status;
-    status = parse(path, bytes, size, &limits, volume, listener, err);
-    willis_release(bytes);
+    /* Gigabytes of something else are not read. */
+    status = recognize(head, got, &format, err);
+    if (!status) {
+      status = willis_file_read(path, limits.file_bytes, &bytes, &size, err);
+      if (status) return status;
+      status = parse(path, bytes, size, &limits, volume, listener, err);
+      willis_release(bytes);
+    }
   }
   if (!status) status = willis_volume_check_finite(volume, "volume", err);
   if (status) {

@@ -132,13 +132,13 @@ static void weight_gradient(const struct willis_conv3d_shape *shape, struct will
         for (int tap = 0; tap < WILLIS_CONV3D_TAPS; tap++)
           if (sum)
             sum[at + i * WILLIS_CONV3D_TAPS + tap] = w.sum[tap][i];
-          else
+          else // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): given where `sum` is not
             d_weight[at + i * WILLIS_CONV3D_TAPS + tap] = (float)w.sum[tap][i];
     }
     double bias = add_bias(shape, d_y, begin, end, o, sum ? sum[weights + o] : 0);
     if (sum)
       sum[weights + o] = bias;
-    else
+    else // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): given where `sum` is not
       d_bias[o] = (float)bias;
   }
 }

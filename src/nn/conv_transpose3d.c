@@ -78,13 +78,13 @@ static void weight_gradient(const struct willis_conv_transpose3d_shape *shape, c
           const ptrdiff_t at = ((ptrdiff_t)(first + i) * shape->outputs + o) * TAPS + k;
           if (total)
             total[at] = sum[k][i];
-          else
+          else // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): given where `total` is not
             d_weight[at] = (float)sum[k][i];
         }
     }
     if (total)
       total[weights + o] = bias;
-    else
+    else // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): given where `total` is not
       d_bias[o] = (float)bias;
   }
 }

@@ -143,9 +143,12 @@ static const struct willis_convolution_variant *const variants[] = {
 };
 
 size_t willis_convolution_plan(struct willis_convolution *c) {
-  const struct willis_convolution_variant *const *v = variants;
-  while ((willis_cpu_features() & (*v)->features) != (*v)->features || !(*v)->fits(c)) v++;
-  c->variant = *v;
+  const unsigned have = willis_cpu_features();
+  size_t v = 0, last = sizeof variants / sizeof *variants - 1;
+  while (v < last &&
+         ((have & variants[v]->features) != variants[v]->features || !variants[v]->fits(c)))
+    v++;
+  c->variant = variants[v];
   return c->variant->scratch_bytes(c);
 }
 

@@ -323,17 +323,18 @@ static void test_masks(void **state) {
 }
 
 /* Enhanced XA: angles of each frame, distances and pixels shared by all. */
-static void test_enhanced(void **state) {
-  (void)state;
-  static const char *const primary[] = {"-20", "0", "20", "40"};
-  static const struct change enhanced[] = {
-      {0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.12.1.1"},
-      {0x00181110, "DS", NULL},
-      {0x00181111, "DS", NULL},
-      {0x00181164, "DS", NULL},
-      {0x00181510, "DS", NULL},
-      {0x00181511, "DS", NULL},
-  };
+static const char *const primary[] = {"-20", "0", "20", "40"};
+static const struct change enhanced[] = {
+    {0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.12.1.1"},
+    {0x00181110, "DS", NULL},
+    {0x00181111, "DS", NULL},
+    {0x00181164, "DS", NULL},
+    {0x00181510, "DS", NULL},
+    {0x00181511, "DS", NULL},
+};
+
+/* What is said of the first `frames` frames, and of all. */
+static struct made enhanced_groups(int frames) {
   static struct made frame[4], shared, inner, more;
   const unsigned char far[8] = {0, 0, 0, 0, 0, 0x40, 0x8F, 0x40};  /* 1000 */
   const unsigned char near[8] = {0, 0, 0, 0, 0, 0xE0, 0x85, 0x40}; /* 700 */
@@ -376,7 +377,13 @@ static void test_enhanced(void **state) {
   put_text(&inner, 0x00187034, "CS", "YES");
   put_sequence(&shared, 0x00189432, &inner, 1);
   put_sequence(&more, 0x52009229, &shared, 1);
-  put_sequence(&more, 0x52009230, frame, 4);
+  put_sequence(&more, 0x52009230, frame, frames);
+  return more;
+}
+
+static void test_enhanced(void **state) {
+  (void)state;
+  struct made more = enhanced_groups(4);
   struct willis_angiogram a;
   struct willis_view view;
   struct made made = make_run_with(enhanced, 6, &more);
@@ -399,8 +406,7 @@ static void test_enhanced(void **state) {
   assert_string_equal(a.patient_orientation, "L\\F");
   assert_true(a.field_rotation_deg == 1000 && a.field_flipped);
   willis_angiogram_close(&a);
-  more.size = 0;
-  put_sequence(&more, 0x52009230, frame, 3);
+  more = enhanced_groups(3);
   made = make_run_with(enhanced, 6, &more);
   assert_status(open_run(&made, &a, NULL, &err), WILLIS_FORMAT,
                 "has 3 items, expected one for "

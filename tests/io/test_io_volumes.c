@@ -68,7 +68,36 @@ static void test_others_volumes(void **state) {
   oracle_close(&oracle);
 }
 
+static void *take_little(size_t bytes, size_t alignment, void *context) {
+  void *block = NULL;
+  (void)context;
+  return bytes > 1 << 20 || posix_memalign(&block, alignment, bytes) ? NULL : block;
+}
+static void give_back(void *block, void *context) {
+  (void)context;
+  free(block);
+}
+
+/* Three gigabytes, a hole on the disk, are refused by their first bytes. */
+static void test_what_is_none_is_not_read(void **state) {
+  (void)state;
+  const struct willis_allocator little = {take_little, give_back, NULL};
+  struct willis_volume volume;
+  const char *path = scratch_path("large.raw");
+  put_file(path, "\x1f\x8b\x08 no NIfTI", 11);
+  assert_int_equal(truncate(path, (off_t)3 << 30), 0);
+  willis_allocator_set(&little);
+  assert_status(willis_volume_read(path, &volume, NULL, &err), WILLIS_FORMAT,
+                "what is inside is not NIfTI");
+  put_file(path, "nothing", 7);
+  assert_int_equal(truncate(path, (off_t)3 << 30), 0);
+  assert_status(willis_volume_read(path, &volume, NULL, &err), WILLIS_FORMAT,
+                "large.raw: neither NIfTI, NRRD nor DICOM");
+  willis_allocator_set(NULL);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {SCRATCH_TEST(test_others_volumes)};
+  const struct CMUnitTest tests[] = {SCRATCH_TEST(test_others_volumes),
+                                     SCRATCH_TEST(test_what_is_none_is_not_read)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

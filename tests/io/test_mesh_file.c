@@ -4,6 +4,9 @@
 #include "io_test.h"
 
 #include "base/file.h"
+#include "base/io_table.h"
+
+#include <errno.h>
 
 /* A tetrahedron. */
 static float corners[] = {0, 0, 0, 1.5f, 0, 0, 0, -2.25f, 0, 0, 0, 1e-3f};
@@ -279,6 +282,34 @@ static void test_foreign_files_by_name(void **state) {
                 "neither OBJ, STL nor PLY");
 }
 
+static ssize_t no_room(int fd, const void *buffer, size_t bytes) {
+  (void)fd, (void)buffer, (void)bytes;
+  errno = ENOSPC;
+  return -1;
+}
+
+static void test_limits(void **state) {
+  (void)state;
+  /* Indices have 32 bits. Nothing is taken for what is refused. */
+  struct willis_error why = {.message = ""};
+  const ptrdiff_t most = (ptrdiff_t)1 << 31;
+  struct willis_mesh_builder builder = {
+      .mesh = {.vertex_count = most}, .vertex_room = most, .err = &why};
+  assert_int_equal(willis_mesh_builder_vertex(&builder, (const float[]){0, 0, 0}),
+                   WILLIS_UNSUPPORTED);
+  assert_string_equal(why.message, "more than 2147483648 vertices");
+
+  static const char *const names[] = {"full.obj", "full.stl", "full.ply"};
+  struct willis_io_table full = *willis_io_standard();
+  full.write = no_room;
+  willis_io_set(&full);
+  for (int i = 0; i < 3; i++)
+    assert_status(willis_mesh_write(scratch_path(names[i]), &tetrahedron, false, &err), WILLIS_IO,
+                  "No space left on device");
+  willis_io_set(NULL);
+  assert_int_equal(scratch_count(), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCRATCH_TEST(test_write_read_is_identity), SCRATCH_TEST(test_an_empty_surface),
@@ -286,7 +317,7 @@ int main(void) {
       cmocka_unit_test(test_stl_text),           SCRATCH_TEST(test_stl_binary),
       cmocka_unit_test(test_ply_text),           cmocka_unit_test(test_ply_refused),
       cmocka_unit_test(test_ply_big_endian),     SCRATCH_TEST(test_any_bytes),
-      SCRATCH_TEST(test_foreign_files_by_name),
+      SCRATCH_TEST(test_foreign_files_by_name),  SCRATCH_TEST(test_limits),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
