@@ -99,7 +99,7 @@ INLINE void outer_tile(const int inputs, const int vectors, const struct willis_
                                        ptrdiff_t x_stride, int inputs, const float *d_y,           \
                                        ptrdiff_t y_stride, float *d_w, int outputs) {              \
     int k = 0;                                                                                     \
-    for (; k + rows <= inputs; k += rows)                                                          \
+    for (; k + (rows) <= inputs; k += (rows))                                                      \
       outer_tile(rows, vectors, pairs, x + k, x_stride, d_y, y_stride,                             \
                  d_w + (ptrdiff_t)k * outputs, outputs);                                           \
     for (; k < inputs; k++)                                                                        \

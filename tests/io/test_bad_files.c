@@ -1,14 +1,21 @@
 /* The bad files of tests/bad, each read as what it is said to be: the status and the message that
- * expected.txt names, no more than 32 MiB taken whatever a header claims, nothing held afterwards.
- */
+ * expected.txt names, no more than 32 MiB and a tenth of a second taken whatever a header claims,
+ * nothing held afterwards. */
 #define _GNU_SOURCE
 #include "io_test.h"
 
 #include "base/file.h"
+#include "io/angiogram.h"
 
 #include <malloc.h>
+#include <time.h>
 
-enum { MOST_BYTES = 32 << 20 };
+enum { MOST_BYTES = 32 << 20, TRIES = 5 };
+#ifdef __SANITIZE_ADDRESS__
+static const double most_s = 1;
+#else
+static const double most_s = 0.1;
+#endif
 
 /* An allocator that counts bytes. */
 struct meter {
@@ -35,6 +42,7 @@ static enum willis_status read_whatever(const char *path, struct willis_error *e
   struct willis_projections stack = {0};
   struct willis_mesh mesh = {0};
   struct willis_tree tree = {0};
+  struct willis_angiogram run;
   enum willis_status status = willis_file_identify(path, &kind, &format, err);
   if (status) return status;
   if (kind == WILLIS_FILE_PROJECTIONS)
@@ -43,13 +51,22 @@ static enum willis_status read_whatever(const char *path, struct willis_error *e
     status = willis_mesh_read(path, &mesh, NULL, err);
   else if (kind == WILLIS_FILE_TREE)
     status = willis_tree_read(path, &tree, NULL, err);
+  else if (kind == WILLIS_FILE_ANGIOGRAM)
+    status = willis_angiogram_open(path, &run, NULL, err);
   else
     status = willis_volume_read(path, &volume, NULL, err);
+  if (kind == WILLIS_FILE_ANGIOGRAM && !status) willis_angiogram_close(&run);
   willis_volume_release(&volume);
   willis_projections_release(&stack);
   willis_mesh_release(&mesh);
   willis_tree_release(&tree);
   return status;
+}
+
+static double processor_s(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void test_every_file(void **state) {
@@ -66,8 +83,16 @@ static void test_every_file(void **state) {
     const struct willis_allocator metered = {metered_allocate, metered_release, &meter};
     struct willis_error err = {.message = ""};
     willis_allocator_set(&metered);
-    enum willis_status status = read_whatever(path, &err);
+    /* The least of a few: a busy machine's caches are not the file's fault. */
+    enum willis_status status = WILLIS_OK;
+    double least_s = INFINITY;
+    for (int i = 0; i < TRIES && least_s > most_s; i++) {
+      const double begun_s = processor_s();
+      status = read_whatever(path, &err);
+      least_s = fmin(least_s, processor_s() - begun_s);
+    }
     willis_allocator_set(NULL);
+    if (least_s > most_s) fail_msg("%s: %.3f s of processor time", name, least_s);
     assert_int_equal(meter.now, 0);
     if (meter.most > MOST_BYTES) fail_msg("%s: %zu bytes were taken", name, meter.most);
     if (strcmp(willis_status_name(status), status_name) || !strstr(err.message, part))
