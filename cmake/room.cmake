@@ -53,7 +53,7 @@ endfunction()
 
 # Limits are against tests that hang. Under sanitizers, gcov or plain loops, and on a machine that does
 # other work, a test is slow and means nothing by it.
-set(WILLIS_TEST_SECONDS 300)
+set(WILLIS_TEST_SECONDS 600)
 if(WILLIS_SANITIZE OR WILLIS_COVERAGE OR WILLIS_SCALAR)
   set(WILLIS_TEST_SECONDS 1500)
 endif()
