@@ -164,12 +164,20 @@ static void replay_corpus(const struct fuzz_target *target) {
   fuzz_corpus_release(&corpus);
 }
 
+static void list_files(const struct fuzz_target *target) {
+  struct fuzz_corpus corpus;
+  fuzz_corpus_read(target, FUZZ_SOURCE_FOLDER, &corpus);
+  for (size_t i = 0; i < corpus.count; i++) puts(corpus.seed[i].path);
+  fuzz_corpus_release(&corpus);
+}
+
 static _Noreturn void usage(int code) {
   FILE *to = code ? stderr : stdout;
   fputs("mutate --format NAME|all [--seed S] [--first I] [--count N] [--seconds T]\n"
         "mutate --format NAME [--seed S] --only I [-o FILE]   one input, written to FILE too\n"
         "mutate --format NAME --replay [FILE…]                files as they are; all seeds\n"
         "mutate --list                                        the formats\n"
+        "mutate --format NAME --files                         the seeds' paths\n"
         "       --leak-check-every N    inputs between two looks for leaks (8192)\n",
         to);
   exit(code);
@@ -183,21 +191,17 @@ static uint64_t number(const char *text) {
 }
 
 int main(int argc, char **argv) {
-  enum { FORMAT = 1, SEED, FIRST, COUNT, ONLY, SECONDS, REPLAY, LIST, EVERY };
-  static const struct option options[] = {{"format", 1, NULL, FORMAT},
-                                          {"seed", 1, NULL, SEED},
-                                          {"first", 1, NULL, FIRST},
-                                          {"count", 1, NULL, COUNT},
-                                          {"only", 1, NULL, ONLY},
-                                          {"seconds", 1, NULL, SECONDS},
-                                          {"replay", 0, NULL, REPLAY},
-                                          {"leak-check-every", 1, NULL, EVERY},
-                                          {"list", 0, NULL, LIST},
-                                          {"help", 0, NULL, 'h'},
-                                          {0}};
+  enum { FORMAT = 1, SEED, FIRST, COUNT, ONLY, SECONDS, REPLAY, LIST, FILES, EVERY };
+  static const struct option options[] = {
+      {"format", 1, NULL, FORMAT}, {"seed", 1, NULL, SEED},
+      {"first", 1, NULL, FIRST},   {"count", 1, NULL, COUNT},
+      {"only", 1, NULL, ONLY},     {"seconds", 1, NULL, SECONDS},
+      {"replay", 0, NULL, REPLAY}, {"leak-check-every", 1, NULL, EVERY},
+      {"list", 0, NULL, LIST},     {"files", 0, NULL, FILES},
+      {"help", 0, NULL, 'h'},      {0}};
   struct order order = {.series = 1, .count = UINT64_MAX, .leak_check_every = LEAK_CHECK_EVERY};
   const char *format = NULL;
-  bool replays = false;
+  bool replays = false, lists = false;
   for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
     if (c == FORMAT) format = optarg;
     if (c == SEED) order.series = number(optarg);
@@ -206,6 +210,7 @@ int main(int argc, char **argv) {
     if (c == SECONDS) order.seconds = (double)number(optarg);
     if (c == EVERY) order.leak_check_every = number(optarg) + !number(optarg);
     if (c == REPLAY) replays = true;
+    if (c == FILES) lists = true;
     if (c == 'o') order.output = optarg;
     if (c == ONLY) {
       order.first = number(optarg);
@@ -225,7 +230,9 @@ int main(int argc, char **argv) {
     if (!all && strcmp(t->name, format) != 0) continue;
     order.target = t;
     now.format = t->name;
-    if (replays && optind < argc)
+    if (lists)
+      list_files(t);
+    else if (replays && optind < argc)
       replay(t, argv + optind, argc - optind);
     else if (replays)
       replay_corpus(t);
