@@ -3,7 +3,8 @@
  * block and no descriptor is kept; under a final name there is what was there or the whole new
  * file; and no temporary stays, unless the message says so.
  *
- * A quick run takes some of the points, evenly; with "all" it takes all of them. Prints how many.
+ * A quick run takes some of the points, evenly; with "all" it takes all of them, of trainings,
+ * which are slow, MOST of each fault if that is given. Prints how many. test_commands [all [MOST]]
  */
 #define _GNU_SOURCE
 #include "base/file.h"
@@ -14,6 +15,7 @@
 #include "trust/faults.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,7 @@ enum { SCENES = sizeof scenes / sizeof *scenes };
 
 static const char old_text[] = "what was there before";
 static bool take_all;
+static long most_of_training;
 static long points, struck, failed_commands;
 
 /* ---- files ---- */
@@ -211,8 +214,9 @@ static struct wanted run_without_faults(const struct scene *scene) {
 
 static void all_points(const struct scene *scene, const struct wanted *wanted, struct fault fault,
                        long there) {
-  long quick = strncmp(scene->line, "train", 5) ? QUICK_POINTS : QUICK_TRAINING;
-  long some = take_all || there <= quick ? there : quick;
+  const bool trains = !strncmp(scene->line, "train", 5);
+  const long most = trains ? most_of_training : take_all ? there : QUICK_POINTS;
+  const long some = there < most ? there : most;
   for (long p = 0; p < some; p++) {
     fault.at = p * there / some;
     (void)strike(scene, wanted, &fault);
@@ -251,6 +255,8 @@ static void every_point(const struct scene *scene) {
 
 int main(int argc, char **argv) {
   take_all = argc > 1 && !strcmp(argv[1], "all");
+  most_of_training = argc > 2 ? atol(argv[2]) : take_all ? LONG_MAX : QUICK_TRAINING;
+  setvbuf(stdout, NULL, _IOLBF, 0);
   commands_begin();
   commands_make_inputs();
   for (int i = 0; i < SCENES; i++) every_point(&scenes[i]);
