@@ -42,7 +42,7 @@ INLINE void product_tile(const int rows, const int vectors, const int32_t *from,
                                          ptrdiff_t x_stride, int inputs, const float *w, float *y, \
                                          ptrdiff_t y_stride) {                                     \
     ptrdiff_t p = 0;                                                                               \
-    for (; p + rows <= pairs->count; p += rows)                                                    \
+    for (; p + (rows) <= pairs->count; p += (rows))                                                \
       product_tile(rows, vectors, pairs->from + p, pairs->to + p, x, x_stride, inputs, w, y,       \
                    y_stride);                                                                      \
     for (; p < pairs->count; p++)                                                                  \
