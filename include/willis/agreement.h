@@ -63,6 +63,28 @@ willis_views_refine(struct willis_projections *mask, const struct willis_grid *g
                     const struct willis_refine_options *options, double *shift_px,
                     const struct willis_progress *progress, struct willis_error *err);
 
+/* How a view was moved: the axes' turns, and the principal point. */
+struct willis_view_change {
+  double primary_deg, secondary_deg, in_plane_deg;
+  double columns, rows; /* pixels */
+};
+struct willis_adjust_options {
+  double most_deg, most_px; /* no number moves further (5, 20); half of it is what to expect */
+  int rounds;               /* 12 */
+  ptrdiff_t samples;        /* of the centre lines, a view (300) */
+};
+WILLIS_API struct willis_adjust_options willis_adjust_defaults(void);
+/* Turns and shifts the views of a stack of masks a little, all together, so that points of each
+ * view's centre lines have a depth at which they fall on the centre lines of the others. It wants
+ * views that agree to some pixels already (willis_views_refine()). A common turn or move of the
+ * model is no disagreement: a weak prior keeps it where it was, and so it does with what hardly
+ * shows. change[view_count]. Distances and pixel spacings stay. INVALID_ARGUMENT (less than 3
+ * views, options), NUMERIC, OUT_OF_MEMORY, CANCELLED; then the views are as they were. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_views_adjust(struct willis_projections *mask, const struct willis_grid *grid,
+                    const struct willis_adjust_options *options, struct willis_view_change *change,
+                    const struct willis_progress *progress, struct willis_error *err);
+
 WILLIS_END
 
 #endif

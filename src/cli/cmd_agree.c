@@ -1,11 +1,12 @@
 /* willis agree: does what some views show fit what the others show? */
 #include "cli/inputs.h"
+#include "cli/refining.h"
 #include "cli/report.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { GRID, TOLERANCE = GRID_ROW_COUNT, REFINED, MOST, ROUNDS };
+enum { GRID, TOLERANCE = GRID_ROW_COUNT, REFINED, MOST, ROUNDS, TURN };
 static const struct option_row rows[] = {
     GRID_ROWS,
     [TOLERANCE] = {.name = "tolerance",
@@ -33,6 +34,13 @@ static const struct option_row rows[] = {
                 .help = "With --refine: rounds",
                 .least = 1,
                 .most = 100},
+    [TURN] = {.name = "most-turn",
+              .kind = OPTION_REAL,
+              .argument = "DEG",
+              .fallback = "0",
+              .help = "With --refine: then also turn each view, by up to so much; 0: not",
+              .least = 0,
+              .most = 30},
     {0},
 };
 
@@ -52,22 +60,27 @@ static struct willis_view_agreement mean_of(const struct willis_view_agreement *
 
 /* `before` is the mean before the views were shifted. */
 static int report(const struct call *call, const struct willis_projections *mask,
-                  const double *shift, const struct willis_view_agreement *agreement,
+                  const struct willis_view_change *change,
+                  const struct willis_view_agreement *agreement,
                   const struct willis_view_agreement *before) {
   json_t *views = json_array();
   const struct willis_view_agreement mean = mean_of(agreement, mask->view_count);
   for (ptrdiff_t v = 0; v < mask->view_count; v++) {
     const struct willis_view *view = &mask->view[v];
-    json_array_append_new(views, json_pack("{s:f, s:f, s:[f,f], s:o, s:o}", "primary_angle_deg",
-                                           view->primary_angle_deg, "secondary_angle_deg",
-                                           view->secondary_angle_deg, "shift_px", shift[2 * v],
-                                           shift[2 * v + 1], "dice", number(agreement[v].dice),
-                                           "centerline_mm", number(agreement[v].centerline_mm)));
+    const struct willis_view_change *to = &change[v];
+    json_array_append_new(
+        views, json_pack("{s:f, s:f, s:[f,f], s:[f,f,f], s:o, s:o}", "primary_angle_deg",
+                         view->primary_angle_deg, "secondary_angle_deg", view->secondary_angle_deg,
+                         "shift_px", to->columns, to->rows, "turn_deg", to->primary_deg,
+                         to->secondary_deg, to->in_plane_deg, "dice", number(agreement[v].dice),
+                         "centerline_mm", number(agreement[v].centerline_mm)));
     if (call->json) continue;
     fprintf(call->results, "view %td at %g/%g: ", v, view->primary_angle_deg,
             view->secondary_angle_deg);
-    if (call->option[REFINED].given)
-      fprintf(call->results, "shifted by %.1f, %.1f pixels; ", shift[2 * v], shift[2 * v + 1]);
+    if (call->option[REFINED].given) {
+      print_change(call, to);
+      fputs("; ", call->results);
+    }
     fprintf(call->results, "Dice %.3f, centerlines %.2f mm apart\n", agreement[v].dice,
             agreement[v].centerline_mm);
   }
@@ -91,16 +104,17 @@ static int report(const struct call *call, const struct willis_projections *mask
 }
 
 static enum willis_status work(const struct call *call, struct willis_projections *mask,
-                               double *shift, struct willis_view_agreement *agreement,
+                               struct willis_view_change *change,
+                               struct willis_view_agreement *agreement,
                                struct willis_view_agreement *before, struct willis_error *err) {
   const struct option_value *o = call->option;
-  const struct willis_refine_options options = {(ptrdiff_t)o[MOST].integer, (int)o[ROUNDS].integer};
+  const struct refining how = {(ptrdiff_t)o[MOST].integer, (int)o[ROUNDS].integer, o[TURN].real};
   struct willis_grid grid;
   enum willis_status status = choose_grid(call, o + GRID, mask, &grid, err);
   if (!status && o[REFINED].given) {
     status = willis_views_agree(mask, &grid, o[TOLERANCE].real, agreement, &call->progress, err);
     if (!status) *before = mean_of(agreement, mask->view_count);
-    if (!status) status = willis_views_refine(mask, &grid, &options, shift, &call->progress, err);
+    if (!status) status = refine_views(call, &how, mask, &grid, change, err);
     if (!status) status = willis_projections_write(o[REFINED].text, mask, call->force, err);
   }
   if (status) return status;
@@ -122,13 +136,13 @@ static int run(const struct call *call) {
   enum willis_status status = load_stack(call, call->argument[0], &mask, &err);
   if (status) return print_error(NULL, &err);
   const size_t views = (size_t)mask.view_count;
-  double *shift = calloc(2 * views, sizeof *shift);
+  struct willis_view_change *change = calloc(views, sizeof *change);
   struct willis_view_agreement *agreement = calloc(views, sizeof *agreement);
-  status = shift && agreement ? work(call, &mask, shift, agreement, &before, &err)
-                              : WILLIS_OUT_OF_MEMORY;
-  int code = status ? print_error(NULL, &err) : report(call, &mask, shift, agreement, &before);
+  status = change && agreement ? work(call, &mask, change, agreement, &before, &err)
+                               : WILLIS_OUT_OF_MEMORY;
+  int code = status ? print_error(NULL, &err) : report(call, &mask, change, agreement, &before);
   free(agreement);
-  free(shift);
+  free(change);
   willis_projections_release(&mask);
   return code;
 }
@@ -144,7 +158,8 @@ const struct command cmd_agree = {
         "mirrored pictures at once.\n\n"
         "--refine shifts the principal point of each view to where the views agree best (a table "
         "that moved between two runs looks like that) and writes the stack with the new views; how "
-        "they agreed before is said too. "
+        "they agreed before is said too. With --most-turn 5 the C-arm's two angles and the turn of "
+        "the detector in its plane are corrected too, by up to 5 degrees. "
         "The scores that follow are of views that were fitted to one another.",
     .least_arguments = 1,
     .most_arguments = 1,
