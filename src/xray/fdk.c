@@ -19,6 +19,14 @@
 
 static const double tolerance_deg = 1, tolerance_mm = 1e-3;
 
+static bool shows_all(const struct willis_projections *stack, const struct willis_view *view) {
+  for (ptrdiff_t p = 0; view->shutter.any && p < stack->columns * stack->rows; p++)
+    if (!willis_shutter_shows(&view->shutter, (double)(p % stack->columns),
+                              (double)(p / stack->columns), 0))
+      return false;
+  return true;
+}
+
 static enum willis_status check(const struct willis_projections *stack, struct willis_error *err) {
   for (ptrdiff_t i = 0; i < stack->view_count; i++) {
     const struct willis_view *view = stack->view + i;
@@ -35,6 +43,12 @@ static enum willis_status check(const struct willis_projections *stack, struct w
       return willis_fail(err, WILLIS_UNSUPPORTED,
                          "view %td: the source is off the middle, which fdk cannot weigh: take tv "
                          "or sirt",
+                         i);
+    /* The ramp reaches over whole rows: what is covered would be missed everywhere. */
+    if (!shows_all(stack, view))
+      return willis_fail(err, WILLIS_UNSUPPORTED,
+                         "view %td: a shutter covers part of the picture, but fdk needs all of it: "
+                         "take tv or sirt",
                          i);
   }
   return WILLIS_OK;

@@ -202,6 +202,27 @@ static void solvers_have_no_equations_there(void **state) {
   willis_volume_release(&same);
 }
 
+/* One that covers something, that is: a shutter as large as the picture changes nothing. */
+static void fdk_wants_whole_pictures(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_volume ball, found;
+  struct willis_projections stack = ball_views(&ball);
+  const struct willis_solver_options fdk = willis_solver_defaults(WILLIS_SOLVER_FDK, VIEWS);
+  struct willis_shutter *shutter = &stack.view[1].shutter;
+  *shutter = (struct willis_shutter){.any = true, .is_rectangle = true, .right = 39, .lower = 39};
+  const double open = error_of(&stack, &ball, WILLIS_SOLVER_FDK);
+  shutter->right = 38;
+  assert_ok(willis_volume_create(&found, &ball.grid, &err));
+  assert_refused(willis_solve(&stack, &fdk, NULL, &found, NULL, &err), WILLIS_UNSUPPORTED, &err,
+                 "view 1: a shutter covers part of the picture, but fdk needs all of it");
+  shutter->any = false;
+  assert_true(error_of(&stack, &ball, WILLIS_SOLVER_FDK) == open);
+  willis_projections_release(&stack);
+  willis_volume_release(&ball);
+  willis_volume_release(&found);
+}
+
 /* A bright picture whose shutter has an edge as sharp as a vessel's. */
 static void a_shutter_is_no_vessel(void **state) {
   (void)state;
@@ -290,6 +311,7 @@ int main(void) {
       cmocka_unit_test(the_hull_asks_those_who_see),
       cmocka_unit_test(sums_are_transposes_still),
       cmocka_unit_test(solvers_have_no_equations_there),
+      cmocka_unit_test(fdk_wants_whole_pictures),
       cmocka_unit_test(a_shutter_is_no_vessel),
       cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(the_output_grid_ends_there),
