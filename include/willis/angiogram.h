@@ -23,7 +23,7 @@ enum willis_intensity {
 };
 
 /* What the attributes say of one frame, as they say it: degrees, and mm at the detector. NaN for
- * what they do not say or what is no number there. */
+ * what they do not say, infinite for what is there and no finite number (or pair of them). */
 struct willis_pose {
   double primary_angle_deg, secondary_angle_deg;
   double source_to_detector_mm, source_to_isocenter_mm;
@@ -73,11 +73,11 @@ struct willis_angiogram {
   bool is_dynamic; /* the C-arm moves during the run (PositionerMotion) */
   enum willis_increments increments;
   double base_primary_deg, base_secondary_deg; /* NaN when not said */
-  double magnification;           /* EstimatedRadiographicMagnificationFactor, or NaN */
+  double magnification;           /* EstimatedRadiographicMagnificationFactor, as above */
   double field_of_view_mm[2];     /* FieldOfViewDimensions of a rectangle, or NaN */
   struct willis_pose *pose;       /* frame_count of them */
   char patient_orientation[32];   /* (0020,0020) of the first frame; empty when not said */
-  double field_rotation_deg;      /* (0018,7032) of the first frame, clockwise; NaN when not said */
+  double field_rotation_deg;      /* (0018,7032) of the first frame, clockwise; as above */
   bool field_flipped;             /* (0018,7034) */
   struct willis_shutter *shutter; /* one, or frame_count of them when frames have their own */
   bool has_frame_shutters;

@@ -46,7 +46,7 @@ static json_t *describe_missing(const struct willis_angiogram *a) {
   };
   json_t *missing = json_array();
   for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-    if (isnan(row[i].value)) json_array_append_new(missing, json_string(row[i].text));
+    if (!isfinite(row[i].value)) json_array_append_new(missing, json_string(row[i].text));
   return missing;
 }
 

@@ -112,8 +112,10 @@ static enum willis_status read_sizes(const struct willis_dicom_item *root,
   if (allocated != 8 && allocated != 16)
     return willis_fail(err, no, "BitsAllocated (0028,0100) is %td, expected 8 or 16", allocated);
   if (stored > allocated)
-    return willis_fail(err, WILLIS_FORMAT, "BitsStored (0028,0101) is %td of %td allocated", stored,
-                       allocated);
+    return willis_fail(err, WILLIS_FORMAT,
+                       "BitsStored (0028,0101) is %td, expected at most the %td of BitsAllocated "
+                       "(0028,0100)",
+                       stored, allocated);
   if (high >= 0 && high != stored - 1)
     return willis_fail(err, no, "HighBit (0028,0102) is %td, expected BitsStored - 1 = %td", high,
                        stored - 1);

@@ -20,10 +20,11 @@ static enum willis_status find_raw(struct willis_angiogram_source *source, ptrdi
   const size_t frame = (size_t)(format->columns * format->rows * (format->allocated / 8));
   const size_t have = source->layout.length / frame;
   if (have < (size_t)frames)
-    return willis_fail(err, WILLIS_FORMAT,
-                       "PixelData (7fe0,0010) holds %zu frames (%zu bytes of %zu each), but "
-                       "NumberOfFrames (0028,0008) is %td",
-                       have, source->layout.length, frame, frames);
+    return willis_fail(
+        err, WILLIS_FORMAT,
+        "PixelData (7fe0,0010) holds %zu frames (%zu bytes of %zu each), expected the "
+        "%td of NumberOfFrames (0028,0008)",
+        have, source->layout.length, frame, frames);
   enum willis_status status = take_tables(source, frames, frames, err);
   if (status) return status;
   for (ptrdiff_t f = 0; f <= frames; f++) source->first[f] = f;
@@ -98,8 +99,8 @@ static enum willis_status find_compressed(struct willis_angiogram_source *source
   if (status) return status;
   if (pieces < frames)
     return willis_fail(err, WILLIS_FORMAT,
-                       "PixelData (7fe0,0010) holds %td compressed pieces, but NumberOfFrames "
-                       "(0028,0008) is %td",
+                       "PixelData (7fe0,0010) holds %td compressed pieces, expected the %td of "
+                       "NumberOfFrames (0028,0008)",
                        pieces, frames);
   status = take_tables(source, pieces, frames, err);
   if (!status) status = walk(source, &table, source->piece, &pieces, err);

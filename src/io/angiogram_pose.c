@@ -64,6 +64,12 @@ static double number(const struct willis_dicom_item *item, uint32_t tag) {
   return willis_dicom_reals(item, tag, &value, 1) > 0 ? value : NAN;
 }
 
+/* The same, but infinite when something is there that is no finite number. */
+static double said_number(const struct willis_dicom_item *item, uint32_t tag) {
+  double value = NAN;
+  return willis_dicom_reals(item, tag, &value, 1) < 0 ? INFINITY : value;
+}
+
 /* FNV-1a: equal texts have equal numbers, and the number does not give the text back. */
 static uint64_t token(const struct willis_dicom_item *root, uint32_t a, uint32_t b) {
   char text[2][256];
@@ -82,18 +88,16 @@ static struct willis_pose read_pose(const struct willis_dicom_item *angles,
                                     const struct willis_dicom_item *distances,
                                     const struct willis_dicom_item *pixels, uint32_t to_isocenter) {
   struct willis_pose pose = {
-      .primary_angle_deg = number(angles, PRIMARY),
-      .secondary_angle_deg = number(angles, SECONDARY),
-      .source_to_detector_mm = number(distances, TO_DETECTOR),
-      .source_to_isocenter_mm = number(distances, to_isocenter),
-      .row_spacing_mm = NAN,
-      .column_spacing_mm = NAN,
+      .primary_angle_deg = said_number(angles, PRIMARY),
+      .secondary_angle_deg = said_number(angles, SECONDARY),
+      .source_to_detector_mm = said_number(distances, TO_DETECTOR),
+      .source_to_isocenter_mm = said_number(distances, to_isocenter),
   };
   double spacing[2];
-  if (willis_dicom_reals(pixels, PIXEL_SPACING, spacing, 2) == 2) {
-    pose.row_spacing_mm = spacing[0];
-    pose.column_spacing_mm = spacing[1];
-  }
+  const ptrdiff_t count = willis_dicom_reals(pixels, PIXEL_SPACING, spacing, 2);
+  const double none = count == 0 ? NAN : INFINITY;
+  pose.row_spacing_mm = count == 2 ? spacing[0] : none;
+  pose.column_spacing_mm = count == 2 ? spacing[1] : none;
   return pose;
 }
 
@@ -107,8 +111,9 @@ static enum willis_status read_steps(const struct willis_dicom_item *root, uint3
   if (count == 0 || count == frames) return WILLIS_OK;
   const unsigned group = tag >> 16, element = tag & 0xFFFF;
   if (count < 0)
-    return willis_fail(err, WILLIS_FORMAT, "%s (%04x,%04x) is no list of numbers", name, group,
-                       element);
+    return willis_fail(err, WILLIS_FORMAT,
+                       "%s (%04x,%04x) is no list of numbers, expected one for each of %td frames",
+                       name, group, element, frames);
   return willis_fail(err, WILLIS_FORMAT,
                      "%s (%04x,%04x) has %td values, expected one for each of "
                      "%td frames",
@@ -157,6 +162,14 @@ static enum willis_status read_increments(const struct willis_dicom_item *root,
                 "the angle increments begin with %g and %g on a base of %g and %g "
                 "degrees: they look absolute, and are used as such",
                 step[0], step[frames], a->base_primary_deg, a->base_secondary_deg);
+  if (!status && a->increments == WILLIS_INCREMENTS_OFFSETS &&
+      (fabs(step[0]) > NEAR_DEG || fabs(step[frames]) > NEAR_DEG))
+    willis_warn(
+        warnings,
+        "PositionerPrimaryAngleIncrement (0018,1520) and the secondary one (0018,1521) begin "
+        "with %g and %g degrees, expected 0: used as offsets from the base angles all the "
+        "same",
+        step[0], step[frames]);
   if (!status && a->increments == WILLIS_INCREMENTS_DOUBTFUL)
     willis_warn(warnings,
                 "the angle increments begin with %g and %g, the base angles are %g and "
@@ -219,10 +232,11 @@ static enum willis_status read_enhanced_poses(const struct willis_dicom_item *ro
 
 /* ---- shutters ---- */
 
-/* Numbers in the file count pixels from 1. */
-static void read_shutter(const struct willis_dicom_item *item, struct willis_shutter *shutter) {
+/* Numbers in the file count pixels from 1. False when a shape is named whose numbers are none. */
+static bool read_shutter(const struct willis_dicom_item *item, struct willis_shutter *shutter) {
   char shape[64];
   double centre[2], corner[2 * WILLIS_SHUTTER_CORNERS];
+  bool whole = true;
   willis_dicom_text(item, SHUTTER_SHAPE, shape, sizeof shape);
   *shutter = (struct willis_shutter){0};
   if (strstr(shape, "RECTANGULAR")) {
@@ -231,12 +245,16 @@ static void read_shutter(const struct willis_dicom_item *item, struct willis_shu
     shutter->upper = number(item, SHUTTER_UPPER) - 1;
     shutter->lower = number(item, SHUTTER_LOWER) - 1;
     shutter->is_rectangle = shutter->left < shutter->right && shutter->upper < shutter->lower;
+    whole = shutter->is_rectangle;
   }
-  if (strstr(shape, "CIRCULAR") && willis_dicom_reals(item, SHUTTER_CENTRE, centre, 2) == 2) {
-    shutter->centre_row = centre[0] - 1;
-    shutter->centre_column = centre[1] - 1;
-    shutter->radius = number(item, SHUTTER_RADIUS);
-    shutter->is_circle = shutter->radius > 0;
+  if (strstr(shape, "CIRCULAR")) {
+    if (willis_dicom_reals(item, SHUTTER_CENTRE, centre, 2) == 2) {
+      shutter->centre_row = centre[0] - 1;
+      shutter->centre_column = centre[1] - 1;
+      shutter->radius = number(item, SHUTTER_RADIUS);
+      shutter->is_circle = shutter->radius > 0;
+    }
+    whole = whole && shutter->is_circle;
   }
   if (strstr(shape, "POLYGONAL")) {
     ptrdiff_t count = willis_dicom_reals(item, SHUTTER_CORNERS, corner, 2 * WILLIS_SHUTTER_CORNERS);
@@ -244,24 +262,33 @@ static void read_shutter(const struct willis_dicom_item *item, struct willis_shu
       shutter->corner_count = (int)count / 2;
     for (int i = 0; i < shutter->corner_count; i++)
       for (int k = 0; k < 2; k++) shutter->corner[i][k] = corner[2 * i + k] - 1;
+    whole = whole && shutter->corner_count > 0;
   }
   shutter->any = shutter->is_rectangle || shutter->is_circle || shutter->corner_count > 0;
+  return whole;
 }
 
 /* One shutter for all frames, unless frames have their own. */
 static enum willis_status read_shutters(const struct willis_dicom_item *root,
-                                        struct willis_angiogram *a, struct willis_error *err) {
+                                        struct willis_angiogram *a,
+                                        const struct willis_warnings *warnings,
+                                        struct willis_error *err) {
   for (ptrdiff_t f = 0; f < a->frame_count && !a->has_frame_shutters; f++)
     a->has_frame_shutters =
         willis_dicom_child(willis_dicom_child(root, PER_FRAME, f), FRAME_SHUTTER, 0) != NULL;
   const ptrdiff_t count = a->has_frame_shutters ? a->frame_count : 1;
+  ptrdiff_t broken = 0;
   a->shutter = willis_take_zeroed(count, sizeof *a->shutter);
   if (!a->shutter) return willis_fail_memory(err, "shutters", count, sizeof *a->shutter);
   for (ptrdiff_t f = 0; f < count; f++) {
     const struct willis_dicom_item *own =
         group(root, willis_dicom_child(root, PER_FRAME, f), FRAME_SHUTTER);
-    read_shutter(own ? own : root, &a->shutter[f]);
+    broken += !read_shutter(own ? own : root, &a->shutter[f]);
   }
+  if (broken)
+    willis_warn(warnings,
+                "ShutterShape (0018,1600) names a shutter whose edges, centre, radius or corners "
+                "are missing or no such shape: what it covers counts as seen");
   return WILLIS_OK;
 }
 
@@ -280,7 +307,7 @@ static void read_orientation(const struct willis_dicom_item *root, struct willis
   willis_dicom_text(own ? own : root, PATIENT_ORIENTATION, a->patient_orientation,
                     sizeof a->patient_orientation);
   if (strcmp(a->patient_orientation, "\\") == 0) a->patient_orientation[0] = 0;
-  a->field_rotation_deg = number(field ? field : root, FIELD_ROTATION);
+  a->field_rotation_deg = said_number(field ? field : root, FIELD_ROTATION);
   willis_dicom_text(field ? field : root, FIELD_FLIP, flip, sizeof flip);
   a->field_flipped = flip[0] == 'Y';
 }
@@ -443,7 +470,7 @@ enum willis_status willis_angiogram_describe(const struct willis_dicom_header *h
   if (!a->pose) return willis_fail_memory(err, "poses", a->frame_count, sizeof *a->pose);
   a->patient = token(root, PATIENT_ID, PATIENT_NAME);
   a->study = token(root, STUDY, STUDY);
-  a->magnification = number(root, MAGNIFICATION);
+  a->magnification = said_number(root, MAGNIFICATION);
   char shape[32];
   willis_dicom_text(root, FIELD_SHAPE, shape, sizeof shape);
   a->field_of_view_mm[0] = a->field_of_view_mm[1] = NAN;
@@ -453,7 +480,7 @@ enum willis_status willis_angiogram_describe(const struct willis_dicom_header *h
   enum willis_status status =
       enhanced ? read_enhanced_poses(root, a, err) : read_plain_poses(root, a, warnings, err);
   if (!status) read_orientation(root, a);
-  if (!status) status = read_shutters(root, a, err);
+  if (!status) status = read_shutters(root, a, warnings, err);
   if (!status && enhanced) status = read_frame_values(root, a, err);
   if (!status) status = read_subtractions(root, a, warnings, err);
   return status;

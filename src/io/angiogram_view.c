@@ -19,6 +19,7 @@ struct wanted {
   double least, most;
   const char *expected, *option;
   double *to;
+  bool pair; /* one of two numbers of one attribute */
 };
 
 static enum willis_status settle(const struct wanted *w, const char *why,
@@ -27,6 +28,10 @@ static enum willis_status settle(const struct wanted *w, const char *why,
   if (isnan(*w->to))
     return willis_fail(err, WILLIS_GEOMETRY, "%s %s %s, give it with %s", w->name, w->tag,
                        why ? why : "is missing", w->option);
+  if (isinf(*w->to))
+    return willis_fail(err, WILLIS_GEOMETRY, "%s %s is no %s, expected %s; %s overrides it",
+                       w->name, w->tag, w->pair ? "pair of numbers" : "number", w->expected,
+                       w->option);
   if (!(*w->to >= w->least && *w->to <= w->most))
     return willis_fail(err, WILLIS_GEOMETRY, "%s %s is %g, expected %s; %s overrides it", w->name,
                        w->tag, *w->to, w->expected, w->option);
@@ -72,6 +77,12 @@ static enum willis_status check_distances(const struct willis_angiogram *a,
                        near, far);
   const bool given = override->source_to_detector_mm > 0 || override->source_to_isocenter_mm > 0;
   if (given || override->ignore_magnification || isnan(a->magnification)) return WILLIS_OK;
+  if (isinf(a->magnification))
+    return willis_fail(
+        err, WILLIS_GEOMETRY,
+        "EstimatedRadiographicMagnificationFactor (0018,1114) is no number, expected "
+        "%.4g, the quotient of the distances; --source-to-isocenter MM settles it",
+        far / near);
   if (fabs(far / near / a->magnification - 1) > SAME_MAGNIFICATION)
     return willis_fail(err, WILLIS_GEOMETRY,
                        "the distances %g and %g mm magnify %.4g times, but "
@@ -94,7 +105,7 @@ enum willis_status willis_angiogram_view(const struct willis_angiogram *a, ptrdi
   struct willis_pose pose = a->pose[frame];
   enum willis_status status = undo_base(a, override, &pose, err);
   if (status) return status;
-  if (override->from_field_of_view && isnan(pose.column_spacing_mm))
+  if (override->from_field_of_view && !isfinite(pose.column_spacing_mm))
     pose.row_spacing_mm = pose.column_spacing_mm = field_spacing(a);
   *view = (struct willis_view){.kind = WILLIS_VIEW_CONE,
                                .principal_column = 0.5 * (double)(a->columns - 1),
@@ -115,25 +126,26 @@ enum willis_status willis_angiogram_view(const struct willis_angiogram *a, ptrdi
   } row[] = {
       {{"PositionerPrimaryAngle", "(0018,1510)", pose.primary_angle_deg,
         override->primary_angle_deg, -360, 360, "degrees from -360 to 360",
-        "--angles PRIMARY/SECONDARY", &view->primary_angle_deg},
+        "--angles PRIMARY/SECONDARY", &view->primary_angle_deg, false},
        lost},
       {{"PositionerSecondaryAngle", "(0018,1511)", pose.secondary_angle_deg,
         override->secondary_angle_deg, -90, 90, "degrees from -90 to 90",
-        "--angles PRIMARY/SECONDARY", &view->secondary_angle_deg},
+        "--angles PRIMARY/SECONDARY", &view->secondary_angle_deg, false},
        lost},
       {{"DistanceSourceToDetector", "(0018,1110)", pose.source_to_detector_mm,
         or_nan(override->source_to_detector_mm), least, most, "mm above 0",
-        "--source-to-detector MM", &view->source_to_detector_mm},
+        "--source-to-detector MM", &view->source_to_detector_mm, false},
        NULL},
-      {{"the distance from source to isocenter", "(0018,1111)", pose.source_to_isocenter_mm,
-        or_nan(override->source_to_isocenter_mm), least, most, "mm above 0",
-        "--source-to-isocenter MM", &view->source_to_isocenter_mm},
+      {{"the distance from source to isocenter",
+        a->kind == WILLIS_ANGIOGRAM_ENHANCED_XA ? "(0018,9402)" : "(0018,1111)",
+        pose.source_to_isocenter_mm, or_nan(override->source_to_isocenter_mm), least, most,
+        "mm above 0", "--source-to-isocenter MM", &view->source_to_isocenter_mm, false},
        NULL},
       {{"ImagerPixelSpacing", "(0018,1164)", pose.column_spacing_mm, spacing, least, most,
-        "mm above 0", "--pixel-spacing MM", &view->column_spacing_mm},
+        "mm above 0", "--pixel-spacing MM", &view->column_spacing_mm, true},
        no_spacing},
       {{"ImagerPixelSpacing", "(0018,1164)", pose.row_spacing_mm, spacing, least, most,
-        "mm above 0", "--pixel-spacing MM", &view->row_spacing_mm},
+        "mm above 0", "--pixel-spacing MM", &view->row_spacing_mm, true},
        no_spacing},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row && !status; i++)

@@ -240,7 +240,7 @@ static void test_refused_files(void **state) {
       {{0x00280002, "US", "3"}, WILLIS_UNSUPPORTED, "SamplesPerPixel"},
       {{0x00280100, "US", "32"}, WILLIS_UNSUPPORTED, "BitsAllocated"},
       {{0x00280100, "US", "12"}, WILLIS_UNSUPPORTED, "8 or 16"},
-      {{0x00280101, "US", "9"}, WILLIS_FORMAT, "9 of 8 allocated"},
+      {{0x00280101, "US", "9"}, WILLIS_FORMAT, "is 9, expected at most the 8 of BitsAllocated"},
       {{0x00280102, "US", "6"}, WILLIS_UNSUPPORTED, "HighBit"},
       {{0x00280004, "CS", "RGB"}, WILLIS_UNSUPPORTED, "PhotometricInterpretation"},
       {{0x00281053, "DS", "0"}, WILLIS_FORMAT, "RescaleSlope"},
