@@ -16,6 +16,7 @@ struct willis_model_card {
   bool any_mode;
   int views;
   double arc_deg;
+  double source_to_isocenter_mm;    /* of cone beams; 0: learned from parallel ones */
   enum willis_projection_mode mode; /* unless any_mode */
   ptrdiff_t size;
   double threshold; /* 0.5 when the file has none */
@@ -26,7 +27,9 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_model_describe(const struct willis_network *network, struct willis_model_card *card,
                       struct willis_error *err);
 /* MISMATCH, with what was expected, unless the stack has the model's number of views, their angles
- * (within 1°) and its projection mode. */
+ * (within 1°) and its projection mode; a model of cone beams wants cone beams whose source is as
+ * far away (within 10 %). One of parallel beams takes cones too (doc/results/solve.md tells how
+ * well). */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_model_check(const struct willis_model_card *card, const struct willis_projections *stack,
                    struct willis_error *err);

@@ -37,6 +37,8 @@ struct willis_sampling {
   double arc_deg; /* first to last view (90) */
   enum willis_projection_mode mode;
   bool tissue; /* shapes get a soft shell and a skull (willis_voxelize_options) */
+  /* Of cone beams, on a detector whose pixels are voxels at the isocenter; both 0: parallel. */
+  double source_to_isocenter_mm, source_to_detector_mm;
 };
 WILLIS_API struct willis_sampling willis_sampling_defaults(void);
 

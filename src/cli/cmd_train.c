@@ -116,6 +116,8 @@ static int load(struct session *s) {
   struct willis_sampling sampling = willis_sampling_defaults();
   sampling.size = (ptrdiff_t)o[SIZE].integer;
   sampling.arc_deg = o[ARC].real;
+  sampling.source_to_isocenter_mm = o[TO_ISOCENTER].real;
+  sampling.source_to_detector_mm = o[TO_DETECTOR].real;
   sampling.mode = o[MODE].integer == 1 ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
   sampling.tissue = o[TISSUE].given;
   /* The most views that will be needed count. */
@@ -197,6 +199,9 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "--precision f16 is for --network dae");
   if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
     return print_usage_error(call->command, "--output-bias and --from both say how to start");
+  if (call->option[TO_ISOCENTER].given != call->option[TO_DETECTOR].given)
+    return print_usage_error(call->command,
+                             "--source-to-isocenter and --source-to-detector go together");
   int code = read_views(&s);
   if (code) return code;
   s.options = read_train_options(call);
@@ -236,7 +241,8 @@ const struct command cmd_train = {
         "The defaults of --alpha, --gamma and --lr are the paper's. When vessels are few voxels, "
         "--alpha 0.95 --gamma 1 --output-bias -3 learn faster.\n"
         "--network hull trains one model for all of --views, and for any others; it has a loss of "
-        "its own, and --mode both shows it maxima and line integrals.",
+        "its own, and --mode both shows it maxima and line integrals.\n"
+        "With --source-to-isocenter and --source-to-detector it is for cone beams.",
     .needs_output = true,
     .output = OUTPUT_NAMED,
     .rows = train_rows,

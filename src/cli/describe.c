@@ -190,8 +190,16 @@ static enum willis_status describe_tree(const struct call *call, const char *pat
 static enum willis_status describe_model(const struct call *call, const char *path, json_t *out,
                                          struct willis_error *err) {
   (void)call;
-  static const char *const keys[] = {"network", "views",     "arc_deg",    "projection",
-                                     "size",    "threshold", "trained_on", "version"};
+  static const char *const keys[] = {"network",
+                                     "views",
+                                     "arc_deg",
+                                     "source_to_isocenter_mm",
+                                     "source_to_detector_mm",
+                                     "projection",
+                                     "size",
+                                     "threshold",
+                                     "trained_on",
+                                     "version"};
   struct willis_network *network;
   enum willis_status status = willis_network_read(path, &network, err);
   if (status) return status;

@@ -60,6 +60,12 @@ static enum willis_status check_sampling(const struct willis_sampling *s,
   if (!(s->arc_deg > 0 && s->arc_deg <= 360))
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "an arc of %g degrees: expected 0 to 360",
                        s->arc_deg);
+  const double near = s->source_to_isocenter_mm, far = s->source_to_detector_mm;
+  if ((near != 0 || far != 0) && !(near > 0 && far > near && far < 1e5))
+    return willis_fail(err, WILLIS_GEOMETRY,
+                       "source to isocenter %g mm and source to detector %g mm: expected the first "
+                       "above 0 and below the second, or none of them",
+                       near, far);
   return WILLIS_OK;
 }
 
@@ -132,6 +138,18 @@ enum willis_status willis_case_load(const char *path, ptrdiff_t size, bool tissu
   return status;
 }
 
+static struct willis_view view_of(const struct willis_sampling *s, double angle_deg,
+                                  const struct willis_grid *grid) {
+  struct willis_view view = willis_view_parallel(angle_deg, grid);
+  if (!(s->source_to_isocenter_mm > 0)) return view;
+  view.kind = WILLIS_VIEW_CONE;
+  view.source_to_isocenter_mm = s->source_to_isocenter_mm;
+  view.source_to_detector_mm = s->source_to_detector_mm;
+  view.column_spacing_mm *= s->source_to_detector_mm / s->source_to_isocenter_mm;
+  view.row_spacing_mm *= s->source_to_detector_mm / s->source_to_isocenter_mm;
+  return view;
+}
+
 enum willis_status willis_sampling_stack(const struct willis_sampling *sampling,
                                          const struct willis_grid *grid,
                                          struct willis_projections *stack,
@@ -143,7 +161,7 @@ enum willis_status willis_sampling_stack(const struct willis_sampling *sampling,
   if (!status)
     status = willis_projections_create(stack, grid->size[0], grid->size[2], sampling->views, err);
   if (status) return status;
-  for (int k = 0; k < sampling->views; k++) stack->view[k] = willis_view_parallel(angle[k], grid);
+  for (int k = 0; k < sampling->views; k++) stack->view[k] = view_of(sampling, angle[k], grid);
   willis_grid_centre(grid, stack->isocenter_mm);
   stack->mode = sampling->mode;
   stack->has_grid = true;
@@ -441,6 +459,12 @@ ptrdiff_t willis_subset_count(const struct willis_subset *subset) {
   return subset->end > subset->begin ? subset->end - subset->begin : 0;
 }
 
+void willis_sampling_digest_beams(const struct willis_sampling *s, struct willis_digest *digest) {
+  if (s->source_to_isocenter_mm > 0)
+    willis_digest_add_text(digest, "source %.17g %.17g\n", s->source_to_isocenter_mm,
+                           s->source_to_detector_mm);
+}
+
 void willis_subset_digest(const struct willis_subset *subset, struct willis_digest *digest) {
   ptrdiff_t count = willis_subset_count(subset);
   willis_digest_add_text(digest, "patients %td\n", count);
@@ -448,6 +472,7 @@ void willis_subset_digest(const struct willis_subset *subset, struct willis_dige
   const struct willis_sampling *s = &subset->dataset->sampling;
   willis_digest_add_text(digest, "size %td views %d arc %.17g mode %d tissue %d\n", s->size,
                          s->views, s->arc_deg, (int)s->mode, (int)s->tissue);
+  willis_sampling_digest_beams(s, digest);
   for (ptrdiff_t i = subset->begin; i < subset->end; i++)
     willis_digest_add(digest, subset->dataset->patient[i].digest, WILLIS_DIGEST_BYTES);
 }

@@ -8,6 +8,9 @@
 
 /* SHA-256 of a patient's file; of a folder, of its files' digests in byte order. */
 const unsigned char *willis_dataset_digest(const struct willis_dataset *dataset, ptrdiff_t i);
+/* Adds the distances of cone beams; nothing for parallel ones. */
+void willis_sampling_digest_beams(const struct willis_sampling *sampling,
+                                  struct willis_digest *digest);
 /* Adds the sampling and the files of the subset: what "the same data" means. */
 void willis_subset_digest(const struct willis_subset *subset, struct willis_digest *digest);
 ptrdiff_t willis_subset_count(const struct willis_subset *subset);

@@ -69,8 +69,8 @@ static enum willis_status show(const struct willis_sampling *sampling, double st
   enum willis_status status = willis_sampling_stack(sampling, &volume->grid, stack, err);
   if (status) return status;
   for (ptrdiff_t v = 0; v < stack->view_count; v++) {
-    const double angle = fmod(stack->view[v].primary_angle_deg + start_deg, 360);
-    stack->view[v] = willis_view_parallel(angle, &volume->grid);
+    double *angle = &stack->view[v].primary_angle_deg;
+    *angle = fmod(*angle + start_deg, 360);
   }
   status = willis_project(volume, stack, err);
   if (status) willis_projections_release(stack);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char ending[] = ".safetensors";
-static const double angle_tolerance_deg = 1;
+static const double angle_tolerance_deg = 1, distance_tolerance = 0.1;
 enum { MODELS_MOST = 256, NAME_MOST = 128 };
 
 /* ---- the card ---- */
@@ -42,6 +42,9 @@ enum willis_status willis_model_describe(const struct willis_network *network,
   enum willis_status status = WILLIS_OK;
   if (!card->any_views) status = number(network, "views", 1, 100000, &views, err);
   if (!status && !card->any_views) status = number(network, "arc_deg", 0, 360, &card->arc_deg, err);
+  if (!status && !card->any_views && willis_network_metadata(network, "source_to_isocenter_mm"))
+    status =
+        number(network, "source_to_isocenter_mm", 1e-3, 1e5, &card->source_to_isocenter_mm, err);
   if (!status) status = number(network, "size", 1, 100000, &size, err);
   if (!status && willis_network_metadata(network, "threshold"))
     status = number(network, "threshold", 0, 1, &card->threshold, err);
@@ -84,6 +87,14 @@ enum willis_status willis_model_check(const struct willis_model_card *card,
                          "trained on %d views over %g°",
                          k, view->primary_angle_deg, view->secondary_angle_deg, angle[k],
                          card->views, card->arc_deg);
+    const double near = card->source_to_isocenter_mm;
+    if (near > 0 && !(fabs(view->source_to_isocenter_mm / near - 1) <= distance_tolerance))
+      return willis_fail(
+          err, WILLIS_MISMATCH,
+          "view %d is %s of %g mm from source to isocenter, but the model was trained "
+          "on cone beams of %g mm",
+          k, view->kind == WILLIS_VIEW_CONE ? "a cone beam" : "a parallel beam",
+          view->source_to_isocenter_mm, near);
   }
   return status;
 }

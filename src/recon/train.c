@@ -152,6 +152,7 @@ static void digest_configuration(struct willis_run *run) {
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   willis_digest_add_text(&digest, "size %td views %d arc %.17g mode %d tissue %d\n", s->size,
                          s->views, s->arc_deg, (int)s->mode, (int)s->tissue);
+  willis_sampling_digest_beams(s, &digest);
   for (int i = 0; run->hull && i < o->view_count_count; i++)
     willis_digest_add_text(&digest, "views %d\n", o->view_counts[i]);
   if (run->hull) willis_digest_add_text(&digest, "both modes %d\n", (int)o->both_modes);

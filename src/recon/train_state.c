@@ -230,11 +230,13 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   const struct willis_train_options *o = run->options;
   char views[64], arc[32], size[16], cut[32], alpha[32], gamma[32], rate[32], bias[32], epoch[32],
-      seed[32], patients[32];
+      seed[32], patients[32], near[32], far[32];
   int length = snprintf(views, sizeof views, "%d", run->hull ? o->view_counts[0] : s->views);
   for (int i = 1; run->hull && i < o->view_count_count; i++)
     length += snprintf(views + length, sizeof views - (size_t)length, ",%d", o->view_counts[i]);
   snprintf(arc, sizeof arc, "%.9g", s->arc_deg);
+  snprintf(near, sizeof near, "%.9g", s->source_to_isocenter_mm);
+  snprintf(far, sizeof far, "%.9g", s->source_to_detector_mm);
   snprintf(size, sizeof size, "%td", s->size);
   snprintf(cut, sizeof cut, "%.9g", threshold);
   snprintf(alpha, sizeof alpha, "%.9g", o->alpha);
@@ -244,9 +246,12 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
   snprintf(epoch, sizeof epoch, "%td", epochs);
   snprintf(seed, sizeof seed, "%" PRIu64, o->seed);
   snprintf(patients, sizeof patients, "%td", willis_subset_count(&run->training));
+  const bool cone = s->source_to_isocenter_mm > 0;
   const char *const pair[][2] = {
       {"views", views},
       {"arc_deg", arc},
+      {"source_to_isocenter_mm", cone ? near : NULL},
+      {"source_to_detector_mm", cone ? far : NULL},
       {"projection", run->hull && o->both_modes         ? "both"
                      : s->mode == WILLIS_PROJECTION_SUM ? "sum"
                                                         : "max"},

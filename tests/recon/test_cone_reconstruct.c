@@ -10,6 +10,7 @@
 #include <willis/willis.h>
 
 #include <math.h>
+#include <string.h>
 
 enum { SIZE = 40, VIEWS = 10, PIXELS = 128 };
 static struct willis_tree tree;
@@ -196,11 +197,60 @@ static void models_know_the_angles_of_cones(void **state) {
   stack.view[3].secondary_angle_deg = 0;
 }
 
+/* Cones of training: points fall where the same C-arm's other pictures have them, and with a far
+ * source where parallel beams do. */
+static void training_knows_cones(void **state) {
+  (void)state;
+  static const double distance[2][2] = {{750, 1200}, {3e4, 9e4}}, point[3] = {17, -25, 11};
+  struct willis_error err;
+  struct willis_sampling sampling = willis_sampling_defaults();
+  struct willis_projections cones[2], parallel;
+  sampling.size = SIZE;
+  sampling.views = VIEWS;
+  assert_int_equal(willis_sampling_stack(&sampling, &head.grid, &parallel, &err), WILLIS_OK);
+  for (int far = 0; far < 2; far++) {
+    sampling.source_to_isocenter_mm = distance[far][0];
+    sampling.source_to_detector_mm = distance[far][1];
+    assert_int_equal(willis_sampling_stack(&sampling, &head.grid, &cones[far], &err), WILLIS_OK);
+    assert_int_equal(willis_projections_check(&cones[far], &err), WILLIS_OK);
+  }
+  for (int v = 0; v < VIEWS; v++) {
+    struct willis_view same = stack.view[v];
+    double at[4][2];
+    same.column_spacing_mm = same.row_spacing_mm = 1200.0 / 750 * head.grid.spacing_mm[0];
+    same.principal_column = same.principal_row = (SIZE - 1) / 2.0;
+    const struct willis_view *const view[] = {&same, &cones[0].view[v], &cones[1].view[v],
+                                              &parallel.view[v]};
+    for (int k = 0; k < 4; k++) willis_view_project_point(view[k], point, &at[k][0], &at[k][1]);
+    assert_true(hypot(at[0][0] - at[1][0], at[0][1] - at[1][1]) < 1e-9);
+    assert_true(hypot(at[2][0] - at[3][0], at[2][1] - at[3][1]) < 0.02);
+  }
+  struct willis_model_card card = {
+      .views = VIEWS, .arc_deg = 90, .source_to_isocenter_mm = 750, .size = SIZE};
+  assert_int_equal(willis_model_check(&card, &cones[0], &err), WILLIS_OK);
+  assert_int_equal(willis_model_check(&card, &parallel, &err), WILLIS_MISMATCH);
+  assert_non_null(strstr(err.message, "is a parallel beam of 0 mm"));
+  card.source_to_isocenter_mm = 900;
+  assert_int_equal(willis_model_check(&card, &cones[0], &err), WILLIS_MISMATCH);
+  assert_non_null(strstr(err.message, "cone beams of 900 mm"));
+  static const double bad[][2] = {{750, 0}, {0, 1200}, {1200, 750}, {-1, 5}, {NAN, 5}, {5, NAN}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    struct willis_projections none;
+    sampling.source_to_isocenter_mm = bad[i][0];
+    sampling.source_to_detector_mm = bad[i][1];
+    assert_int_equal(willis_sampling_stack(&sampling, &head.grid, &none, &err), WILLIS_GEOMETRY);
+  }
+  willis_projections_release(&cones[0]);
+  willis_projections_release(&cones[1]);
+  willis_projections_release(&parallel);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(hull_surrounds_the_vessels),
       cmocka_unit_test(network_answers_in_place),
       cmocka_unit_test(models_know_the_angles_of_cones),
+      cmocka_unit_test(training_knows_cones),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
