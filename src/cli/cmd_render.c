@@ -24,6 +24,7 @@ static const struct option_row rows[] = {
 
 struct figure {
   int volumes, angles;
+  bool of_stacks;
   double angle[MOST_ANGLES];
   char volume_label[MOST_VOLUMES][LABEL_SIZE], angle_label[MOST_ANGLES][LABEL_SIZE];
   struct willis_picture *picture; /* in the order of the table */
@@ -67,11 +68,26 @@ static void choose_window(const struct willis_projections *stack, float *low, fl
   }
 }
 
+/* The views of a stack, or as many of them as the figure has columns, into row (or column) v. */
+static enum willis_status picture_views(const struct call *call, struct figure *figure, int v,
+                                        const struct willis_projections *stack,
+                                        struct willis_error *err) {
+  const bool transpose = call->option[TRANSPOSE].given;
+  enum willis_status status = WILLIS_OK;
+  float low, high;
+  choose_window(stack, &low, &high);
+  for (int a = 0; a < figure->angles && a < stack->view_count && !status; a++)
+    status = willis_picture_window(
+        &figure->picture[transpose ? a * figure->volumes + v : v * figure->angles + a],
+        stack->pixels + a * stack->columns * stack->rows, stack->columns, stack->rows, low, high,
+        err);
+  return status;
+}
+
 static enum willis_status picture_volume(const struct call *call, struct figure *figure, int v,
                                          struct willis_error *err) {
   struct willis_volume volume = {0};
   struct willis_projections stack = {0};
-  bool transpose = call->option[TRANSPOSE].given;
   enum willis_status status = load_cube(call, call->argument[v], &volume, err);
   if (status) goto out;
   const struct willis_grid *grid = &volume.grid;
@@ -82,13 +98,7 @@ static enum willis_status picture_volume(const struct call *call, struct figure 
   willis_grid_centre(grid, stack.isocenter_mm);
   stack.mode = WILLIS_PROJECTION_MAX;
   status = willis_project(&volume, &stack, err);
-  if (status) goto out;
-  float low, high;
-  choose_window(&stack, &low, &high);
-  for (int a = 0; a < figure->angles && !status; a++)
-    status = willis_picture_window(
-        &figure->picture[transpose ? a * figure->volumes + v : v * figure->angles + a],
-        stack.pixels + a * stack.columns * stack.rows, stack.columns, stack.rows, low, high, err);
+  if (!status) status = picture_views(call, figure, v, &stack, err);
 out:
   willis_projections_release(&stack);
   willis_volume_release(&volume);
@@ -112,6 +122,40 @@ static enum willis_status write_figure(const struct call *call, const struct fig
   return willis_picture_table_write(call->output, &table, call->force, err);
 }
 
+/* One of projection stacks has a column for each view of the first. */
+static enum willis_status look_at_stacks(const struct call *call, struct figure *figure,
+                                         struct willis_error *err) {
+  struct willis_projections first = {0};
+  for (int v = 0; v < figure->volumes; v++) {
+    enum willis_file_kind kind;
+    const char *format;
+    const bool is_stack = !willis_file_identify(call->argument[v], &kind, &format, NULL) &&
+                          kind == WILLIS_FILE_PROJECTIONS;
+    if (v == 0) figure->of_stacks = is_stack;
+    if (is_stack == figure->of_stacks) continue;
+    snprintf(err->message, sizeof err->message,
+             "%s: a figure is of volumes or of projection stacks, not of both", call->argument[v]);
+    return err->status = WILLIS_MISMATCH;
+  }
+  if (!figure->of_stacks) return WILLIS_OK;
+  enum willis_status status = load_stack(call, call->argument[0], &first, err);
+  figure->angles = first.view_count < MOST_ANGLES ? (int)first.view_count : MOST_ANGLES;
+  for (int a = 0; a < figure->angles && !status; a++)
+    snprintf(figure->angle_label[a], LABEL_SIZE, "%.4g°/%.4g°", first.view[a].primary_angle_deg,
+             first.view[a].secondary_angle_deg);
+  willis_projections_release(&first);
+  return status;
+}
+
+static enum willis_status picture_stack(const struct call *call, struct figure *figure, int v,
+                                        struct willis_error *err) {
+  struct willis_projections stack = {0};
+  enum willis_status status = load_stack(call, call->argument[v], &stack, err);
+  if (!status) status = picture_views(call, figure, v, &stack, err);
+  willis_projections_release(&stack);
+  return status;
+}
+
 static int run(const struct call *call) {
   struct willis_error err;
   struct figure figure = {.volumes = call->argument_count};
@@ -127,6 +171,7 @@ static int run(const struct call *call) {
     label_from_path(figure.volume_label[v], call->argument[v]);
   for (int a = 0; a < figure.angles; a++)
     snprintf(figure.angle_label[a], LABEL_SIZE, "%g°", figure.angle[a]);
+  if (look_at_stacks(call, &figure, &err)) return print_error(NULL, &err);
 
   int code = 0, count = figure.volumes * figure.angles;
   figure.picture = calloc((size_t)count, sizeof *figure.picture);
@@ -135,7 +180,9 @@ static int run(const struct call *call) {
     return print_error(NULL, &err);
   }
   for (int v = 0; v < figure.volumes && !code; v++)
-    if (picture_volume(call, &figure, v, &err)) code = print_error(call->argument[v], &err);
+    if (figure.of_stacks ? picture_stack(call, &figure, v, &err)
+                         : picture_volume(call, &figure, v, &err))
+      code = print_error(figure.of_stacks ? NULL : call->argument[v], &err);
   if (!code && write_figure(call, &figure, &err)) code = print_error(NULL, &err);
   for (int i = 0; i < count; i++) willis_picture_release(&figure.picture[i]);
   free(figure.picture);
@@ -147,7 +194,8 @@ const struct command cmd_render = {
     .arguments = "VOL… -o FIGURE",
     .summary = "Draw maximum projections of volumes, one labelled row a volume",
     .details = "Writes .png, .svg or .pdf. Volumes within 0 and 1 (probabilities, masks) are shown "
-               "from 0 to 1, others from their darkest to their brightest projected value.",
+               "from 0 to 1, others from their darkest to their brightest projected value. Of "
+               "projection stacks the views are shown as they are.",
     .least_arguments = 1,
     .most_arguments = MOST_VOLUMES,
     .needs_output = true,

@@ -122,6 +122,11 @@ static enum willis_status check_run(struct work *w, ptrdiff_t index,
   if (o->subtract == WILLIS_SUBTRACT_MASK && o->mask_last > a->frame_count)
     return willis_fail(w->err, WILLIS_INVALID_ARGUMENT, "%s: mask frame %td, expected 1 to %td",
                        w->path[index], o->mask_last, a->frame_count);
+  if (o->subtract == WILLIS_SUBTRACT_MASK && o->mask_last - o->mask_first + 1 >= a->frame_count)
+    return willis_fail(w->err, WILLIS_INVALID_ARGUMENT,
+                       "%s: mask frames %td to %td of %td: expected fewer, or nothing is left to "
+                       "subtract them from",
+                       w->path[index], o->mask_first, o->mask_last, a->frame_count);
   return WILLIS_OK;
 }
 
@@ -398,6 +403,7 @@ static enum willis_status make_run(struct work *w, ptrdiff_t run_index, ptrdiff_
 static void warn_of_angles(const struct work *w) {
   const struct willis_projections *stack = w->stack;
   double apart = 0;
+  if (stack->view_count == 1) return; /* said before */
   for (ptrdiff_t i = 0; i < stack->view_count; i++)
     for (ptrdiff_t k = 0; k < i; k++) {
       double d[2][3], u[3], v[3];
@@ -444,6 +450,8 @@ willis_prepare(const char *const *path, ptrdiff_t path_count,
   ptrdiff_t views = 0, next = 0;
   enum willis_status status = survey(&w, &views);
   if (!status) status = check_options(&w, views);
+  if (!status && views == 1)
+    willis_warn(warnings, "one view has no depth: nothing can be reconstructed from it alone");
   if (!status)
     status = willis_projections_create(stack, w.columns / options->bin, w.rows / options->bin,
                                        views, err);

@@ -204,6 +204,30 @@ static void test_field_of_view(void **state) {
   }
 }
 
+/* A Secondary Capture may have no geometry at all: a picture, but no view until all is given. */
+static void test_captures(void **state) {
+  (void)state;
+  static const struct change bare[] = {{0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.7"},
+                                       {0x00181110, "DS", NULL},
+                                       {0x00181111, "DS", NULL},
+                                       {0x00181164, "DS", NULL},
+                                       {0x00181510, "DS", NULL},
+                                       {0x00181511, "DS", NULL}};
+  struct willis_pose_override given = none;
+  struct trial trial = try_run(bare, 6, &given, NULL);
+  judge(&trial, NO_VIEW, "a capture", "Secondary Capture has no geometry");
+  assert_non_null(strstr(trial.line, "--angles"));
+  given.primary_angle_deg = 90;
+  given.secondary_angle_deg = 0;
+  trial = try_run(bare, 6, &given, NULL);
+  judge(&trial, NO_VIEW, "a capture with angles", "--source-to-detector");
+  given.source_to_detector_mm = 1000;
+  given.source_to_isocenter_mm = 700;
+  given.pixel_spacing_mm = 0.3;
+  trial = try_run(bare, 6, &given, NULL);
+  judge(&trial, FINE, "a capture with all", "");
+}
+
 /* Numbers of mask subtraction: 4 frames, average of the first two. */
 static void test_masks(void **state) {
   (void)state;
@@ -244,6 +268,7 @@ int main(void) {
       cmocka_unit_test(test_every_attribute_in_every_way),
       cmocka_unit_test(test_contradictions),
       cmocka_unit_test(test_field_of_view),
+      cmocka_unit_test(test_captures),
       cmocka_unit_test(test_masks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,8 +284,8 @@ static void refused(void **state) {
     ptrdiff_t files;
     enum willis_status status;
     const char *part;
-  } row[6];
-  for (size_t i = 0; i < 6; i++) row[i] = (struct row){.o = willis_prepare_defaults(), .files = 1};
+  } row[7];
+  for (size_t i = 0; i < 7; i++) row[i] = (struct row){.o = willis_prepare_defaults(), .files = 1};
   row[0].o.choice = WILLIS_FRAME_NUMBER;
   row[0].o.frame = 4;
   row[0].part = "frame 4, expected 1 to 3";
@@ -303,7 +303,11 @@ static void refused(void **state) {
   row[4].part = "mask frame 9";
   row[5].o.override.source_to_isocenter_mm = 2000;
   row[5].part = "source to isocenter is 2000 mm";
-  for (size_t i = 0; i < 6; i++) {
+  row[6].o.subtract = WILLIS_SUBTRACT_MASK;
+  row[6].o.mask_first = 1;
+  row[6].o.mask_last = 3;
+  row[6].part = "mask frames 1 to 3 of 3: expected fewer";
+  for (size_t i = 0; i < 7; i++) {
     assert_true(prepare(row[i].files, &row[i].o, &stack, &done) != WILLIS_OK);
     if (!strstr(err.message, row[i].part)) fail_msg("'%s' not in '%s'", row[i].part, err.message);
     assert_null(stack.pixels);
