@@ -122,14 +122,16 @@ enum willis_schedule {
 enum { WILLIS_TRAIN_VIEW_COUNTS = 16 };
 
 struct willis_train_options {
-  const char *network; /* null or "dae"; "unet"; "hull", which learns from GREY data sets and has a
-                          loss of its own */
+  const char *network; /* null or "dae"; "unet"; "hull" and "cgan", which learn from GREY data sets
+                          and have losses of their own */
   /* "hull": the view counts that steps draw from and validation averages over; the sampling's mode,
    * or both. */
   int view_counts[WILLIS_TRAIN_VIEW_COUNTS], view_count_count;
   bool both_modes;
   double alpha, gamma;  /* focal loss (M8): 0.5, 0.2 */
-  double learning_rate; /* 1e-3 */
+  double l1;            /* "cgan", the conditional GAN of slices for two views: weight of |drawn −
+                         * target| beside the discriminator's word. 0: the GAN alone; pix2pix: 100 */
+  double learning_rate; /* 1e-3; pix2pix: 2e-4 */
   double output_bias;   /* start of the last layer's bias; NaN: PyTorch's default initialisation */
   enum willis_schedule schedule;
   ptrdiff_t epochs;

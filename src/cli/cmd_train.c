@@ -197,6 +197,8 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "--mode both is for --network hull");
   if (call->option[PRECISION].integer && call->option[NETWORK].integer)
     return print_usage_error(call->command, "--precision f16 is for --network dae");
+  if (call->option[L1].given && !draws_slices(call))
+    return print_usage_error(call->command, "--l1 is for --network cgan");
   if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
     return print_usage_error(call->command, "--output-bias and --from both say how to start");
   if (call->option[TO_ISOCENTER].given != call->option[TO_DETECTOR].given)
@@ -242,7 +244,10 @@ const struct command cmd_train = {
         "--alpha 0.95 --gamma 1 --output-bias -3 learn faster.\n"
         "--network hull trains one model for all of --views, and for any others; it has a loss of "
         "its own, and --mode both shows it maxima and line integrals.\n"
-        "With --source-to-isocenter and --source-to-detector it is for cone beams.",
+        "With --source-to-isocenter and --source-to-detector it is for cone beams.\n"
+        "--network cgan wants --views 2 and sizes that are multiples of 64; a step is 8 slices of "
+        "a "
+        "patient; --alpha and --gamma do not count.",
     .needs_output = true,
     .output = OUTPUT_NAMED,
     .rows = train_rows,

@@ -19,13 +19,18 @@ const struct option_row train_rows[] = {
                    "Leave out the last N of them: they are for testing", 0, 1e9},
     [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
                   "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
-    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae|hull|unet", "dae",
-                 "The paper's; one for any views that decides inside the visual hull; a 3D U-Net",
-                 0, 0},
+    [NETWORK] =
+        {"network", 0, OPTION_CHOICE, "dae|hull|unet|cgan", "dae",
+         "The paper's; one for any views that decides inside the visual hull; a 3D U-Net; a "
+         "conditional GAN of slices, for two views",
+         0, 0},
+    [L1] = {"l1", 0, OPTION_REAL, "W", "0",
+            "cgan: weight of the L1 term; 0: the GAN alone, pix2pix: 100", 0, 1e6},
     [ALPHA] = {"alpha", 0, OPTION_REAL, "X", "0.5", "Focal loss: weight of vessel voxels", 0, 1},
     [GAMMA] = {"gamma", 0, OPTION_REAL, "X", "0.2",
                "Focal loss: how much less well classified voxels count", 0, 10},
-    [LR] = {"lr", 0, OPTION_REAL, "X", "1e-3", "Learning rate of Adam", 0, 1},
+    [LR] = {"lr", 0, OPTION_REAL, "X", NULL, "Learning rate of Adam; without: 1e-3, cgan 2e-4", 0,
+            1},
     [SCHEDULE] = {"lr-schedule", 0, OPTION_CHOICE, "constant|cosine", "constant",
                   "Learning rate over the epochs", 0, 0},
     [OUTPUT_BIAS] = {"output-bias", 0, OPTION_REAL, "X", NULL,
@@ -67,11 +72,15 @@ const struct option_row train_rows[] = {
 };
 
 /* In the order of the choices. */
-static const char *const networks[] = {"dae", "hull", "unet"};
-enum { NETWORK_HULL = 1 };
+static const char *const networks[] = {"dae", "hull", "unet", "cgan"};
+enum { NETWORK_HULL = 1, NETWORK_CGAN = 3 };
 
 bool learns_any_views(const struct call *call) {
   return call->option[NETWORK].integer == NETWORK_HULL;
+}
+
+bool draws_slices(const struct call *call) {
+  return call->option[NETWORK].integer == NETWORK_CGAN;
 }
 
 struct willis_train_options read_train_options(const struct call *call) {
@@ -81,7 +90,9 @@ struct willis_train_options read_train_options(const struct call *call) {
   options.both_modes = o[MODE].integer == 2;
   options.alpha = o[ALPHA].real;
   options.gamma = o[GAMMA].real;
-  options.learning_rate = o[LR].real;
+  options.l1 = o[L1].real;
+  if (draws_slices(call)) options.learning_rate = 2e-4;
+  if (o[LR].given) options.learning_rate = o[LR].real;
   options.output_bias = o[OUTPUT_BIAS].given ? o[OUTPUT_BIAS].real : NAN;
   options.schedule = (enum willis_schedule)o[SCHEDULE].integer;
   options.epochs = (ptrdiff_t)o[EPOCHS].integer;

@@ -6,8 +6,9 @@
 
 /* clang-format off */
 enum {
-  DATA, VIEWS, SIZE, EPOCHS, FIRST, TEST_LAST, VALIDATE, NETWORK, ALPHA, GAMMA, LR, SCHEDULE,
-  OUTPUT_BIAS, THRESHOLD, PRECISION, ARC, TO_ISOCENTER, TO_DETECTOR, MODE, TISSUE, MAX_MEMORY, MAX_STEPS, BUDGET, PATIENCE,
+  DATA, VIEWS, SIZE, EPOCHS, FIRST, TEST_LAST, VALIDATE, NETWORK, L1, ALPHA, GAMMA, LR, SCHEDULE,
+  OUTPUT_BIAS, THRESHOLD, PRECISION, ARC, TO_ISOCENTER, TO_DETECTOR, MODE, TISSUE, MAX_MEMORY,
+  MAX_STEPS, BUDGET, PATIENCE,
   VALIDATE_EVERY, CHECKPOINT_EVERY, FROM, RESUME, LOG, DATA_NAME
 };
 /* clang-format on */
@@ -15,6 +16,8 @@ enum {
 extern const struct option_row train_rows[];
 /* True for --network hull, one model for every view count. */
 bool learns_any_views(const struct call *call);
+/* True for --network cgan. */
+bool draws_slices(const struct call *call);
 /* What they say about how to train; `trained_on` stays null. */
 struct willis_train_options read_train_options(const struct call *call);
 

@@ -34,6 +34,7 @@ struct willis_slice_gan_trainer {
   float *seen, *d_seen;   /* [slices][size][size][3] */
   float *logit, *d_logit; /* a patch each */
   float *first_gradient;  /* of the discriminator, on real slices */
+  float *before;          /* what the discriminator learns, from before the step */
   ptrdiff_t patches;
 };
 
@@ -87,8 +88,9 @@ static void plan(struct willis_slice_gan_trainer *t, struct willis_arena *arena)
   t->d_seen = willis_arena_take(arena, pixels * SEEN, sizeof(float));
   t->logit = willis_arena_take(arena, t->patches, sizeof(float));
   t->d_logit = willis_arena_take(arena, t->patches, sizeof(float));
-  t->first_gradient =
-      willis_arena_take(arena, t->discriminator.network->parameter_count, sizeof(float));
+  const struct willis_network *d = t->discriminator.network;
+  t->first_gradient = willis_arena_take(arena, d->parameter_count, sizeof(float));
+  t->before = willis_arena_take(arena, 3 * d->parameter_count + d->statistics_count, sizeof(float));
 }
 
 static void start_player(struct player *p) {
@@ -161,7 +163,6 @@ static void track(struct player *p) {
     struct willis_batch_statistics s = willis_graph_statistics(&p->plan, l);
     willis_batch_norm_track(s.count, a->layer[l].outputs, s.mean, s.variance,
                             p->block[l].running_mean, p->block[l].running_variance);
-    p->network->counter[l].value++;
   }
 }
 
@@ -211,17 +212,68 @@ static enum willis_status teach_generator(struct willis_slice_gan_trainer *t,
   return status;
 }
 
+/* The discriminator has learned before the generator is looked at: what it was, to go back to. */
+static void remember(struct willis_slice_gan_trainer *t, bool back) {
+  struct player *d = &t->discriminator;
+  const size_t parameters = (size_t)d->network->parameter_count;
+  const struct {
+    float *values;
+    size_t count;
+  } piece[] = {{d->network->parameters, parameters},
+               {d->moment1, parameters},
+               {d->moment2, parameters},
+               {d->network->statistics, (size_t)d->network->statistics_count}};
+  float *kept = t->before;
+  for (size_t i = 0; i < sizeof piece / sizeof *piece; kept += piece[i].count, i++)
+    memcpy(back ? piece[i].values : kept, back ? kept : piece[i].values,
+           piece[i].count * sizeof(float));
+}
+
+/* Every step counts one batch for the generator and two for the discriminator. */
+static void set_counters(struct willis_slice_gan_trainer *t) {
+  const struct player *players[] = {&t->generator, &t->discriminator};
+  for (int k = 0; k < 2; k++)
+    for (int l = 0; l < players[k]->network->architecture->layer_count; l++)
+      players[k]->network->counter[l].value = (k + 1) * (int64_t)t->steps;
+}
+
 enum willis_status willis_slice_gan_step(struct willis_slice_gan_trainer *t, const float *condition,
                                          const float *target, struct willis_slice_gan_loss *loss,
                                          struct willis_error *err) {
   struct player *g = &t->generator;
   g->plan.seed = t->options.seed;
   g->plan.step = t->steps;
+  remember(t, false);
   willis_graph_forward(&g->plan, g->block, condition, t->drawn);
   enum willis_status status = teach_discriminator(t, condition, target, &loss->discriminator, err);
   if (!status) status = teach_generator(t, condition, target, loss, err);
-  if (!status) t->steps++;
+  if (!status)
+    t->steps++;
+  else
+    remember(t, true);
+  set_counters(t);
   return status;
+}
+
+uint64_t willis_slice_gan_steps(const struct willis_slice_gan_trainer *trainer) {
+  return trainer->steps;
+}
+
+void willis_slice_gan_set_learning_rate(struct willis_slice_gan_trainer *trainer, double rate) {
+  trainer->options.learning_rate = rate;
+}
+
+size_t willis_slice_gan_training_bytes(const struct willis_network *generator,
+                                       const struct willis_network *discriminator,
+                                       const struct willis_slice_gan_options *options) {
+  /* Networks are only read by a plan that counts. */
+  struct willis_slice_gan_trainer t = {
+      .options = *options,
+      .generator.network = (struct willis_network *)(uintptr_t)generator,
+      .discriminator.network = (struct willis_network *)(uintptr_t)discriminator};
+  struct willis_arena counting = {0};
+  plan(&t, &counting);
+  return counting.peak + sizeof t;
 }
 
 /* ---- state ---- */
@@ -284,25 +336,16 @@ enum willis_status willis_slice_gan_state_import(struct willis_slice_gan_trainer
   from += sizeof trainer->steps;
   for (int b = 0; b < STATE_BLOCKS; from += piece[b].bytes, b++)
     memcpy(piece[b].values, from, piece[b].bytes);
-  for (int l = 0; l < LAYERS_MOST; l++) {
-    /* Every step counts one batch for the generator and two for the discriminator. */
-    if (l < trainer->generator.network->architecture->layer_count)
-      trainer->generator.network->counter[l].value = (int64_t)trainer->steps;
-    if (l < trainer->discriminator.network->architecture->layer_count)
-      trainer->discriminator.network->counter[l].value = 2 * (int64_t)trainer->steps;
-  }
+  set_counters(trainer);
   return WILLIS_OK;
 }
 
 /* ---- drawing ---- */
 
-enum willis_status willis_slice_generator_draw(const struct willis_network *generator,
-                                               ptrdiff_t slices, ptrdiff_t size,
-                                               const float *condition, float *y,
-                                               struct willis_error *err) {
-  struct willis_block_parameters block[LAYERS_MOST];
-  struct willis_graph_plan plan;
-  struct willis_arena arena = {0}, counting = {0};
+static enum willis_status plan_drawing(const struct willis_network *generator, ptrdiff_t slices,
+                                       ptrdiff_t size, struct willis_graph_plan *plan,
+                                       size_t *bytes, struct willis_error *err) {
+  struct willis_arena counting = {0};
   const struct willis_extent extent = {slices, size, size};
   if (generator->architecture != &willis_slice_generator || slices < 1 || size < 1 ||
       size % willis_slice_generator.multiple || size > 1 << 14 || slices > 1 << 14)
@@ -311,10 +354,32 @@ enum willis_status willis_slice_generator_draw(const struct willis_network *gene
         "%td slices of %td pixels by a %s: expected a slice-generator and a multiple "
         "of %td pixels",
         slices, size, generator->architecture->name, willis_slice_generator.multiple);
-  willis_graph_plan(&plan, &willis_slice_generator_graph, extent, false, &counting);
-  enum willis_status status = willis_arena_init(&arena, counting.peak, err);
+  willis_graph_plan(plan, &willis_slice_generator_graph, extent, false, &counting);
+  *bytes = counting.peak;
+  return WILLIS_OK;
+}
+
+enum willis_status willis_slice_generator_bytes(const struct willis_network *generator,
+                                                ptrdiff_t slices, ptrdiff_t size, size_t *bytes,
+                                                struct willis_error *err) {
+  struct willis_graph_plan plan;
+  *bytes = 0;
+  return plan_drawing(generator, slices, size, &plan, bytes, err);
+}
+
+enum willis_status willis_slice_generator_draw(const struct willis_network *generator,
+                                               ptrdiff_t slices, ptrdiff_t size,
+                                               const float *condition, float *y,
+                                               struct willis_error *err) {
+  struct willis_block_parameters block[LAYERS_MOST];
+  struct willis_graph_plan plan;
+  struct willis_arena arena = {0};
+  size_t bytes = 0;
+  enum willis_status status = plan_drawing(generator, slices, size, &plan, &bytes, err);
+  if (!status) status = willis_arena_init(&arena, bytes, err);
   if (status) return status;
-  willis_graph_plan(&plan, &willis_slice_generator_graph, extent, false, &arena);
+  willis_graph_plan(&plan, &willis_slice_generator_graph,
+                    (struct willis_extent){slices, size, size}, false, &arena);
   willis_network_blocks(generator, generator->parameters, generator->statistics, block);
   willis_graph_forward(&plan, block, condition, y);
   willis_arena_release(&arena);

@@ -35,11 +35,18 @@ WILLIS_CHECKED enum willis_status willis_slice_gan_trainer_create(
     struct willis_error *err);
 void willis_slice_gan_trainer_destroy(struct willis_slice_gan_trainer *trainer);
 /* condition: [slices][size][size][2], target: [slices][size][size], all in [−1, 1]. NUMERIC when a
- * loss or a gradient is not finite; then nothing has changed but what the discriminator learned. */
+ * loss or a gradient is not finite; then nothing has changed. */
 WILLIS_CHECKED enum willis_status willis_slice_gan_step(struct willis_slice_gan_trainer *trainer,
                                                         const float *condition, const float *target,
                                                         struct willis_slice_gan_loss *loss,
                                                         struct willis_error *err);
+
+uint64_t willis_slice_gan_steps(const struct willis_slice_gan_trainer *trainer);
+void willis_slice_gan_set_learning_rate(struct willis_slice_gan_trainer *trainer, double rate);
+/* Exactly what a trainer of these options allocates; nothing more is allocated by its steps. */
+size_t willis_slice_gan_training_bytes(const struct willis_network *generator,
+                                       const struct willis_network *discriminator,
+                                       const struct willis_slice_gan_options *options);
 
 /* Everything that a step changes, for checkpoints. MISMATCH for another size; NUMERIC. */
 size_t willis_slice_gan_state_bytes(const struct willis_slice_gan_trainer *trainer);
@@ -54,5 +61,9 @@ WILLIS_CHECKED enum willis_status
 willis_slice_generator_draw(const struct willis_network *generator, ptrdiff_t slices,
                             ptrdiff_t size, const float *condition, float *y,
                             struct willis_error *err);
+/* Exactly what that allocates. */
+WILLIS_CHECKED enum willis_status
+willis_slice_generator_bytes(const struct willis_network *generator, ptrdiff_t slices,
+                             ptrdiff_t size, size_t *bytes, struct willis_error *err);
 
 #endif

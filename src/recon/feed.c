@@ -33,7 +33,8 @@ enum willis_status willis_feed_range(struct willis_feed *feed, ptrdiff_t height,
     ptrdiff_t end = z + height < depth ? z + height : depth;
     status = willis_feed_report(feed, "back-projecting", z, err);
     if (!status)
-      status = willis_backproject_slab(feed->stack, NULL, 0, feed->grid, z, end, slab.voxels, err);
+      status = willis_backproject_slab(feed->stack, feed->view, feed->view_count, feed->grid, z,
+                                       end, slab.voxels, err);
     if (status) break;
     slab.grid.size[2] = end - z;
     willis_volume_range(&slab, &low, &high);
@@ -49,7 +50,8 @@ enum willis_status willis_feed_read(ptrdiff_t begin, ptrdiff_t end, float *plane
   const struct willis_feed *feed = context;
   enum willis_status status = willis_feed_report(feed, "reconstructing", begin, err);
   if (!status)
-    status = willis_backproject_slab(feed->stack, NULL, 0, feed->grid, begin, end, planes, err);
+    status = willis_backproject_slab(feed->stack, feed->view, feed->view_count, feed->grid, begin,
+                                     end, planes, err);
   if (!status)
     willis_values_normalize((end - begin) * feed->grid->size[0] * feed->grid->size[1], planes,
                             feed->low, feed->high);

@@ -11,6 +11,8 @@ enum { WILLIS_FEED_SLICES = 32 };
 
 struct willis_feed {
   const struct willis_projections *stack;
+  const ptrdiff_t *view; /* numbers of some views; null: all */
+  ptrdiff_t view_count;
   const struct willis_grid *grid;
   const struct willis_progress *progress;
   float low, high; /* of the whole back-projection */

@@ -3,8 +3,10 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "nn/slice_gan.h"
 #include "recon/feed.h"
 #include "recon/hull_case.h"
+#include "recon/slice_train.h"
 
 #include <willis/projector.h>
 
@@ -15,6 +17,37 @@ enum { MULTIPLE = 8 };
 
 static bool is_hull(const struct willis_network *network) {
   return !strcmp(willis_network_metadata(network, "network"), "hull");
+}
+
+static bool draws_slices(const struct willis_network *network) {
+  return !strcmp(willis_network_metadata(network, "network"), "slice-generator");
+}
+
+/* What the network's edges are multiples of. */
+static ptrdiff_t multiple(const struct willis_network *network) {
+  return is_hull(network) ? 1 : draws_slices(network) ? willis_slice_generator.multiple : MULTIPLE;
+}
+
+static enum willis_status too_much(const char *what, const struct willis_grid *grid, size_t bytes,
+                                   size_t most, struct willis_error *err) {
+  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
+                     "%td×%td×%td voxels need %s %.1f MiB, more than the %.1f MiB allowed; a "
+                     "smaller size needs less",
+                     grid->size[0], grid->size[1], grid->size[2], what, (double)bytes / (1 << 20),
+                     (double)most / (1 << 20));
+}
+
+static enum willis_status plan_slices(const struct willis_projections *stack,
+                                      const struct willis_network *network,
+                                      const struct willis_grid *grid, size_t held, size_t most,
+                                      struct willis_reconstruct_plan *plan,
+                                      struct willis_error *err) {
+  size_t bytes = 0;
+  enum willis_status status = willis_slice_reconstruct_bytes(stack, network, grid, &bytes, err);
+  if (status) return status;
+  *plan = (struct willis_reconstruct_plan){WILLIS_FEED_SLICES, held + bytes};
+  return !most || plan->bytes <= most ? WILLIS_OK
+                                      : too_much("at least", grid, plan->bytes, most, err);
 }
 
 /* The hull as a volume, then lists of its voxels, whose number is only known then: two in a hundred
@@ -29,11 +62,7 @@ static enum willis_status plan_hull(const struct willis_projections *stack,
       rows * (WILLIS_HULL_CASE_ROW_BYTES + (double)stack->view_count * WILLIS_HULL_CASE_VIEW_BYTES);
   *plan = (struct willis_reconstruct_plan){grid->size[2], held + (size_t)bytes};
   if (!most || plan->bytes <= most) return WILLIS_OK;
-  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
-                     "%td×%td×%td voxels need about %.1f MiB for their hull, more than the %.1f "
-                     "MiB allowed; a smaller size needs less",
-                     grid->size[0], grid->size[1], grid->size[2], (double)plan->bytes / (1 << 20),
-                     (double)most / (1 << 20));
+  return too_much("for their hull about", grid, plan->bytes, most, err);
 }
 
 enum willis_status willis_reconstruct_plan(const struct willis_projections *stack,
@@ -47,6 +76,7 @@ enum willis_status willis_reconstruct_plan(const struct willis_projections *stac
   if (!willis_grid_count(grid))
     return willis_fail(err, WILLIS_GEOMETRY, "the output grid has no voxels or too many");
   if (is_hull(network)) return plan_hull(stack, grid, held, most, plan, err);
+  if (draws_slices(network)) return plan_slices(stack, network, grid, held, most, plan, err);
   for (size_t i = 0; i < sizeof heights / sizeof *heights; i++) {
     size_t views = 0, inference = 0;
     enum willis_status status = willis_backproject_slab_bytes(stack, grid, heights[i], &views, err);
@@ -56,22 +86,19 @@ enum willis_status willis_reconstruct_plan(const struct willis_projections *stac
     *plan = (struct willis_reconstruct_plan){heights[i], held + views + inference};
     if (!most || plan->bytes <= most) return WILLIS_OK;
   }
-  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
-                     "%td×%td×%td voxels need at least %.1f MiB, more than the %.1f MiB allowed; a "
-                     "smaller size needs less",
-                     grid->size[0], grid->size[1], grid->size[2], (double)plan->bytes / (1 << 20),
-                     (double)most / (1 << 20));
+  return too_much("at least", grid, plan->bytes, most, err);
 }
 
 static void warn_about_size(const struct willis_network *network, const struct willis_grid *grid,
                             const struct willis_model_card *card,
                             const struct willis_warnings *warnings) {
-  const ptrdiff_t *n = grid->size;
-  if (!is_hull(network) && (n[0] % MULTIPLE || n[1] % MULTIPLE || n[2] % MULTIPLE))
+  const ptrdiff_t *n = grid->size, m = multiple(network);
+  /* Slices are drawn one by one. */
+  if (n[0] % m || n[1] % m || (n[2] % m && !draws_slices(network)))
     willis_warn(warnings,
                 "%td×%td×%td voxels are padded with zeros to multiples of %d for the "
                 "network",
-                n[0], n[1], n[2], MULTIPLE);
+                n[0], n[1], n[2], (int)m);
   /* The network knows vessels by their width in voxels. */
   if (card && card->size && (2 * n[0] < card->size || n[0] > 2 * card->size))
     willis_warn(warnings,
@@ -114,6 +141,8 @@ static enum willis_status run(const struct willis_projections *stack,
   struct willis_feed feed = {.stack = stack, .grid = grid, .progress = progress};
   struct willis_plane_source source = {willis_feed_read, &feed};
   if (is_hull(network)) return willis_hull_reconstruct(stack, network, grid, sink, err);
+  if (draws_slices(network))
+    return willis_slice_reconstruct(stack, network, grid, progress, sink, err);
   enum willis_status status = willis_feed_range(&feed, height, err);
   if (!status)
     status = willis_network_infer_slabs(network, grid->size, height, &source,

@@ -13,8 +13,7 @@
 #include "base/random.h"
 #include "io/text.h"
 #include "recon/dataset.h"
-#include "recon/feed.h"
-#include "recon/hull_train.h"
+#include "recon/lesson.h"
 #include "recon/sweep.h"
 
 #include <math.h>
@@ -68,6 +67,8 @@ static enum willis_status check_options(const struct willis_train_options *o,
                        o->alpha);
   if (!(o->gamma >= 0 && o->gamma <= 10))
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "gamma %g: expected 0 to 10", o->gamma);
+  if (!(o->l1 >= 0 && o->l1 <= 1e6))
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "L1 weight %g: expected 0 to 1e6", o->l1);
   if (!(o->learning_rate > 0 && o->learning_rate <= 1))
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "learning rate %g: expected 0 to 1",
                        o->learning_rate);
@@ -153,9 +154,7 @@ static void digest_configuration(struct willis_run *run) {
   willis_digest_add_text(&digest, "size %td views %d arc %.17g mode %d tissue %d\n", s->size,
                          s->views, s->arc_deg, (int)s->mode, (int)s->tissue);
   willis_sampling_digest_beams(s, &digest);
-  for (int i = 0; run->hull && i < o->view_count_count; i++)
-    willis_digest_add_text(&digest, "views %d\n", o->view_counts[i]);
-  if (run->hull) willis_digest_add_text(&digest, "both modes %d\n", (int)o->both_modes);
+  if (run->lesson->add_configuration) run->lesson->add_configuration(run, &digest);
   willis_digest_end(&digest, run->configuration);
   willis_digest_begin(&digest);
   willis_subset_digest(&run->training, &digest);
@@ -184,35 +183,20 @@ static bool resumes_its_own(const struct willis_run *run) {
 
 static enum willis_status set_up(struct willis_run *run, struct willis_error *err) {
   const struct willis_train_options *o = run->options;
+  run->lesson = willis_lesson_of(o);
   enum willis_status status =
-      willis_network_create(o->network ? o->network : "dae", o->seed, &run->network, err);
+      willis_network_create(willis_lesson_network(o), o->seed, &run->network, err);
+  if (!status) status = run->lesson->check(run, err);
   if (status) return status;
-  run->hull = !strcmp(willis_network_metadata(run->network, "network"), "hull");
-  if (run->hull && o->view_count_count < 1)
-    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "network hull: no view count to learn from");
   if (run->files->from)
     status = take_start(run, err);
   else if (!isnan(o->output_bias))
     willis_network_set_output_bias(run->network, (float)o->output_bias);
   if (status) return status;
-  const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
-  struct willis_trainer_options options = willis_trainer_defaults();
-  willis_padding_init(&run->padding, s->size);
-  for (int a = 0; a < 3; a++) options.size[a] = run->hull ? s->size : run->padding.edge;
-  if (!run->hull && run->padding.edge > s->size)
-    willis_warn(run->warnings,
-                "%td³ voxels are padded with zeros to %td³ for the network, where the padding "
-                "counts as background; validation crops",
-                s->size, run->padding.edge);
-  options.alpha = o->alpha;
-  options.gamma = o->gamma;
-  options.learning_rate = o->learning_rate;
-  options.plan = o->plan;
-  options.precision = o->precision;
-  status = willis_trainer_create(run->network, &options, &run->trainer, err);
+  status = run->lesson->begin(run, err);
   if (status) return status;
   ptrdiff_t n = willis_subset_count(&run->training);
-  run->block_size = willis_trainer_state_bytes(run->trainer);
+  run->block_size = run->lesson->state_bytes(run);
   run->block = willis_take((ptrdiff_t)run->block_size, 1);
   run->best = willis_take((ptrdiff_t)run->block_size, 1);
   run->order = willis_take(n, sizeof *run->order);
@@ -226,8 +210,7 @@ static enum willis_status set_up(struct willis_run *run, struct willis_error *er
 }
 
 static void tear_down(struct willis_run *run) {
-  willis_trainer_destroy(run->trainer);
-  willis_padding_release(&run->padding);
+  if (run->lesson) run->lesson->end(run);
   willis_network_destroy(run->network);
   willis_release(run->order);
   willis_release(run->epoch);
@@ -236,60 +219,6 @@ static void tear_down(struct willis_run *run) {
 }
 
 /* ---- the plan ---- */
-
-static enum willis_status step(struct willis_run *run, ptrdiff_t i, double *loss,
-                               struct willis_error *err) {
-  enum willis_status status;
-  struct willis_padding *padding = &run->padding;
-  const bool padded = padding->edge > padding->size;
-  if (run->hull) return willis_hull_train_step(run, i, loss, err);
-  if (run->options->plan == WILLIS_TRAINING_STORE) {
-    struct willis_pair pair;
-    status = willis_dataset_fetch(run->training.dataset, i, &pair, err);
-    if (!status && padded) status = willis_padding_volumes(padding, &pair, err);
-    if (status) return status;
-    return willis_trainer_step(run->trainer, padded ? padding->x : pair.input->voxels,
-                               padded ? padding->target : pair.truth->voxels, loss, err);
-  }
-  struct willis_planes_pair pair;
-  struct willis_plane_source source = {0};
-  status = willis_dataset_fetch_planes(run->training.dataset, i, &pair, err);
-  if (!status && padded) status = willis_padding_planes(padding, &pair, &source, err);
-  if (status) return status;
-  return willis_trainer_step_planes(run->trainer, padded ? &source : &pair.input,
-                                    padded ? padding->bits : pair.truth, loss, err);
-}
-
-/* Where predicted planes go. */
-struct tally {
-  struct willis_sweep_case counts;
-  const unsigned char *truth;
-  ptrdiff_t plane;
-};
-
-static enum willis_status tally_planes(ptrdiff_t begin, ptrdiff_t end, const float *planes,
-                                       void *context, struct willis_error *err) {
-  (void)err;
-  struct tally *tally = context;
-  willis_sweep_count(&tally->counts, (end - begin) * tally->plane, planes, tally->truth,
-                     begin * tally->plane);
-  return WILLIS_OK;
-}
-
-/* Adds validation patient i to the sweep. */
-static enum willis_status predict(struct willis_run *run, ptrdiff_t i, struct willis_sweep *sweep,
-                                  struct willis_error *err) {
-  if (run->hull) return willis_hull_train_predict(run, i, sweep, err);
-  struct willis_planes_pair pair;
-  enum willis_status status = willis_dataset_fetch_planes(run->validation.dataset, i, &pair, err);
-  if (status) return status;
-  struct tally tally = {.truth = pair.truth, .plane = pair.grid->size[0] * pair.grid->size[1]};
-  struct willis_plane_sink sink = {tally_planes, &tally};
-  status = willis_network_infer_slabs(run->network, pair.grid->size, WILLIS_FEED_SLICES,
-                                      &pair.input, WILLIS_OUTPUT_PROBABILITY, &sink, err);
-  if (!status) willis_sweep_add_case(sweep, &tally.counts);
-  return status;
-}
 
 static ptrdiff_t last_step(const struct willis_run *run) {
   ptrdiff_t steps = run->options->epochs * willis_subset_count(&run->training);
@@ -304,17 +233,17 @@ static enum willis_status measure(struct willis_run *run, struct willis_train_pl
   ptrdiff_t n = willis_subset_count(&run->training), v = willis_subset_count(&run->validation);
   struct willis_sweep *sweep = willis_take_zeroed(1, sizeof *sweep);
   if (!sweep) return willis_fail_memory(err, "validation", 1, sizeof *sweep);
-  willis_trainer_state_export(run->trainer, run->block);
+  run->lesson->state_export(run, run->block);
   double start = now();
-  enum willis_status status = step(run, run->training.begin, &loss, err);
+  enum willis_status status = run->lesson->step(run, run->training.begin, &loss, err);
   double step_s = now() - start;
   if (!status && v) {
     start = now();
-    status = predict(run, run->validation.begin, sweep, err);
+    status = run->lesson->predict(run, run->validation.begin, sweep, err);
     validation = now() - start;
   }
   willis_release(sweep);
-  if (!status) status = willis_trainer_state_import(run->trainer, run->block, run->block_size, err);
+  if (!status) status = run->lesson->state_import(run, run->block, err);
   if (status) return status;
   plan->parameters = willis_network_parameter_count(run->network);
   plan->training_cases = n;
@@ -336,7 +265,7 @@ static enum willis_status validate(struct willis_run *run, struct willis_epoch *
   if (!sweep) return willis_fail_memory(err, "validation", 1, sizeof *sweep);
   enum willis_status status = WILLIS_OK;
   for (ptrdiff_t i = run->validation.begin; i < run->validation.end && !status; i++)
-    status = predict(run, i, sweep, err);
+    status = run->lesson->predict(run, i, sweep, err);
   if (!status) {
     struct willis_sweep_point best = willis_sweep_best(sweep);
     row->iou = willis_sweep_at(sweep, 0.5).iou;
@@ -362,7 +291,7 @@ static void judge(struct willis_run *run, const struct willis_epoch *row, bool v
   c->best_epoch = (uint64_t)row->epoch;
   c->best_iou = row->best_iou;
   c->best_threshold = row->best_threshold;
-  willis_trainer_state_export(run->trainer, run->best);
+  run->lesson->state_export(run, run->best);
   run->best_saved = false;
 }
 
@@ -413,8 +342,8 @@ static enum willis_status one_step(struct willis_run *run, struct willis_error *
   ptrdiff_t n = willis_subset_count(&run->training);
   ptrdiff_t i = run->training.begin + run->order[run->counters.step % (uint64_t)n];
   double loss;
-  willis_trainer_set_learning_rate(run->trainer, willis_run_rate(run, run->counters.step));
-  enum willis_status status = step(run, i, &loss, err);
+  run->lesson->set_rate(run, willis_run_rate(run, run->counters.step));
+  enum willis_status status = run->lesson->step(run, i, &loss, err);
   if (status) return status;
   run->counters.step++;
   run->counters.loss_sum += loss;
@@ -462,10 +391,10 @@ static enum willis_status finish(struct willis_run *run, struct willis_train_res
   result->threshold = !isnan(o->threshold) ? o->threshold : c->best_epoch ? c->best_threshold : 0.5;
   result->seconds = willis_run_seconds(run);
   result->save_failed = run->save_failed;
-  result->loss_scale = willis_trainer_loss_scale(run->trainer);
+  result->loss_scale = (struct willis_loss_scale){.scale = 1};
+  if (run->trainer) result->loss_scale = willis_trainer_loss_scale(run->trainer);
   enum willis_status status = WILLIS_OK;
-  if (c->best_epoch)
-    status = willis_trainer_state_import(run->trainer, run->best, run->block_size, err);
+  if (c->best_epoch) status = run->lesson->state_import(run, run->best, err);
   if (!status) status = willis_run_describe(run, result->threshold, result->best_epoch, err);
   if (!status)
     status = willis_network_metadata_set(run->network, "stopped_by", result->stopped_by, err);

@@ -5,9 +5,11 @@
  * a step do not add up. */
 #include "base/error.h"
 #include "base/parallel.h"
+#include "nn/slice_gan_trainer.h"
 #include "recon/feed.h"
 #include "recon/hull_case.h"
 #include "recon/padding.h"
+#include "recon/slice_train.h"
 
 #include <willis/io.h>
 #include <willis/network.h>
@@ -65,9 +67,9 @@ static enum willis_status find_need(const struct willis_train_options *o,
     need->padding[WILLIS_TRAINING_RECOMPUTE] = voxels / 8;
   }
   need->slab = need->images * WILLIS_FEED_SLICES / (size_t)n + plane * WILLIS_FEED_SLICES;
-  enum willis_status status =
-      willis_network_create(o->network ? o->network : "dae", 0, &network, err);
+  enum willis_status status = willis_network_create(willis_lesson_network(o), 0, &network, err);
   for (int plan = 0; plan < WILLIS_TRAINING_PLANS && !status; plan++) {
+    if (willis_lesson_of(o)->drawn) break;
     options.plan = (enum willis_training_plan)plan;
     status = willis_training_bytes(network, &options, &need->trainer[plan], err);
     if (status == WILLIS_UNSUPPORTED) {
@@ -75,7 +77,7 @@ static enum willis_status find_need(const struct willis_train_options *o,
       status = WILLIS_OK;
     }
   }
-  if (!status && validates)
+  if (!status && validates && !willis_lesson_of(o)->drawn)
     status = willis_inference_slabs_bytes(network, size, WILLIS_FEED_SLICES, &need->inference, err);
   if (!status) status = making_bytes(cohort, count, n, need->volume, &need->making, err);
   if (!status)
@@ -119,6 +121,35 @@ static enum willis_status choose(const struct willis_train_memory *ways, size_t 
                      (double)most / (1 << 20));
 }
 
+/* Whatever learns from grey volumes keeps one a patient; beside it, truth and views of one. */
+static enum willis_status choose_slices(const struct willis_train_options *options,
+                                        const struct need *n, size_t patients,
+                                        const struct willis_sampling *sampling, size_t held,
+                                        size_t most, struct willis_train_memory *memory,
+                                        struct willis_error *err) {
+  struct willis_slice_gan_options o = willis_slice_gan_defaults();
+  struct willis_network *player[2] = {NULL, NULL};
+  o.slices = WILLIS_SLICES_A_STEP;
+  o.size = sampling->size;
+  enum willis_status status =
+      willis_network_create(willis_lesson_network(options), 0, &player[0], err);
+  if (!status) status = willis_network_create("slice-discriminator", 0, &player[1], err);
+  if (!status) {
+    const size_t plane = n->volume / (size_t)sampling->size;
+    const size_t fixed = 2 * n->volume + n->making + 2 * n->images + n->states +
+                         (4 * WILLIS_FEED_SLICES + 3 * WILLIS_SLICES_A_STEP) * plane +
+                         willis_slice_gan_training_bytes(player[0], player[1], &o);
+    const struct willis_train_memory ways[] = {
+        {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, true, fixed + patients * n->volume},
+        {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, false, fixed + n->volume},
+    };
+    status = choose(ways, sizeof ways / sizeof *ways, sampling, held, most, memory, err);
+  }
+  willis_network_destroy(player[0]);
+  willis_network_destroy(player[1]);
+  return status;
+}
+
 enum willis_status willis_train_memory(const struct willis_train_options *options,
                                        const struct willis_cohort *cohort, ptrdiff_t count,
                                        const struct willis_sampling *sampling, bool validates,
@@ -128,6 +159,8 @@ enum willis_status willis_train_memory(const struct willis_train_options *option
   *memory = (struct willis_train_memory){0};
   enum willis_status status = find_need(options, cohort, count, sampling, validates, &need, err);
   if (status) return status;
+  if (willis_lesson_of(options)->drawn)
+    return choose_slices(options, &need, (size_t)count, sampling, held, most, memory, err);
   const struct willis_train_memory ways[] = {
       {WILLIS_TRAINING_STORE, WILLIS_DATASET_VOLUMES, true, stored_bytes(&need, (size_t)count)},
       {WILLIS_TRAINING_STORE, WILLIS_DATASET_VOLUMES, false, stored_bytes(&need, 0)},

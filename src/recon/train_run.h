@@ -37,10 +37,11 @@ struct willis_run {
   const struct willis_train_files *files;
   struct willis_subset training, validation;
   const struct willis_warnings *warnings;
-  bool hull; /* how steps and validation go: hull_train.h */
-  struct willis_network *network;
-  struct willis_trainer *trainer;
-  struct willis_padding padding; /* of volumes whose edge is no multiple of 8 */
+  const struct willis_lesson *lesson; /* how steps and validation go: lesson.h */
+  struct willis_network *network;     /* what becomes the model */
+  struct willis_trainer *trainer;     /* null for the conditional GAN, */
+  struct willis_slice_school *slices; /* which has this (slice_train.c) */
+  struct willis_padding padding;      /* of volumes whose edge is no multiple of 8 */
   unsigned char configuration[WILLIS_DIGEST_BYTES], data[WILLIS_DIGEST_BYTES];
   char start[WILLIS_DIGEST_TEXT]; /* of the parameters of files->from; empty without */
   char stem[PATH_MAX];            /* of the model's path */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "recon/checkpoint.h"
 #include "recon/dataset.h"
+#include "recon/lesson.h"
 
 #include <willis/willis.h>
 
@@ -32,7 +33,7 @@ static enum willis_status save_checkpoint(struct willis_run *run, struct willis_
     return willis_fail(err, WILLIS_IO, "%s: the path is too long for a checkpoint", run->stem);
   struct willis_run_counters counters = run->counters;
   counters.seconds = willis_run_seconds(run);
-  willis_trainer_state_export(run->trainer, run->block);
+  run->lesson->state_export(run, run->block);
   struct willis_sections s = {0};
   add(&s, "configuration", run->configuration, sizeof run->configuration);
   add(&s, "data", run->data, sizeof run->data);
@@ -66,14 +67,12 @@ static enum willis_status save_best(struct willis_run *run, struct willis_error 
   char path[PATH_MAX + 32];
   snprintf(path, sizeof path, "%s.best.safetensors", run->stem);
   /* The block of now was exported for the checkpoint just before. */
-  enum willis_status status =
-      willis_trainer_state_import(run->trainer, run->best, run->block_size, err);
+  enum willis_status status = run->lesson->state_import(run, run->best, err);
   if (status) return status;
   status = willis_run_describe(run, run->counters.best_threshold,
                                (ptrdiff_t)run->counters.best_epoch, err);
   if (!status) status = willis_network_write(path, run->network, true, err);
-  enum willis_status back =
-      willis_trainer_state_import(run->trainer, run->block, run->block_size, NULL);
+  enum willis_status back = run->lesson->state_import(run, run->block, NULL);
   return status ? status : back;
 }
 
@@ -187,12 +186,11 @@ static enum willis_status load_from(struct willis_run *run, const char *path,
   if (!status && run->counters.best_epoch) {
     status = take(&s, path, "best", run->best, run->block_size, err);
     /* Imported once so that its values are looked at too. */
-    if (!status)
-      status = willis_trainer_state_import(run->trainer, run->best, run->block_size, err);
+    if (!status) status = run->lesson->state_import(run, run->best, err);
   }
   if (!status) status = take(&s, path, "trainer", run->block, run->block_size, err);
-  if (!status) status = willis_trainer_state_import(run->trainer, run->block, run->block_size, err);
-  if (!status && (willis_trainer_steps(run->trainer) != run->counters.step ||
+  if (!status) status = run->lesson->state_import(run, run->block, err);
+  if (!status && (run->lesson->steps(run) != run->counters.step ||
                   !isfinite(run->counters.loss_sum) || !isfinite(run->counters.seconds)))
     status = willis_fail(err, WILLIS_FORMAT, "%s: its sections contradict each other", path);
   willis_release(bytes);
@@ -229,10 +227,11 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
                                        struct willis_error *err) {
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   const struct willis_train_options *o = run->options;
+  const bool any = run->lesson->any_views, drawn = run->lesson->drawn;
   char views[64], arc[32], size[16], cut[32], alpha[32], gamma[32], rate[32], bias[32], epoch[32],
-      seed[32], patients[32], near[32], far[32];
-  int length = snprintf(views, sizeof views, "%d", run->hull ? o->view_counts[0] : s->views);
-  for (int i = 1; run->hull && i < o->view_count_count; i++)
+      seed[32], patients[32], near[32], far[32], l1[32];
+  int length = snprintf(views, sizeof views, "%d", any ? o->view_counts[0] : s->views);
+  for (int i = 1; any && i < o->view_count_count; i++)
     length += snprintf(views + length, sizeof views - (size_t)length, ",%d", o->view_counts[i]);
   snprintf(arc, sizeof arc, "%.9g", s->arc_deg);
   snprintf(near, sizeof near, "%.9g", s->source_to_isocenter_mm);
@@ -240,6 +239,7 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
   snprintf(size, sizeof size, "%td", s->size);
   snprintf(cut, sizeof cut, "%.9g", threshold);
   snprintf(alpha, sizeof alpha, "%.9g", o->alpha);
+  snprintf(l1, sizeof l1, "%.9g", o->l1);
   snprintf(gamma, sizeof gamma, "%.9g", o->gamma);
   snprintf(rate, sizeof rate, "%.9g", o->learning_rate);
   snprintf(bias, sizeof bias, "%.9g", o->output_bias);
@@ -252,15 +252,16 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
       {"arc_deg", arc},
       {"source_to_isocenter_mm", cone ? near : NULL},
       {"source_to_detector_mm", cone ? far : NULL},
-      {"projection", run->hull && o->both_modes         ? "both"
+      {"projection", any && o->both_modes               ? "both"
                      : s->mode == WILLIS_PROJECTION_SUM ? "sum"
                                                         : "max"},
       {"size", size},
       {"threshold", cut},
       {"trained_on", o->trained_on ? o->trained_on : "unknown"},
       {"version", willis_version()},
-      {"alpha", alpha},
-      {"gamma", gamma},
+      {"alpha", drawn ? NULL : alpha},
+      {"gamma", drawn ? NULL : gamma},
+      {"l1_weight", drawn ? l1 : NULL},
       {"learning_rate", rate},
       {"schedule", o->schedule == WILLIS_SCHEDULE_COSINE ? "cosine" : "constant"},
       {"output_bias", isnan(o->output_bias) || run->files->from ? NULL : bias},
