@@ -65,6 +65,12 @@ willis_backproject_adjoint(const struct willis_volume *volume, struct willis_pro
 WILLIS_API WILLIS_CHECKED enum willis_status willis_hull(const struct willis_projections *stack,
                                                          struct willis_volume *volume,
                                                          struct willis_error *err);
+/* The hull with a continuity prior: values in [0,1], 0 outside the hull. On every ray the voxels
+ * compete for being what the picture shows; those win whose neighbours are strong too. Maximum
+ * projections are what it is for; few views are what it helps. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_hull_continuity(const struct willis_projections *stack, struct willis_volume *volume,
+                       struct willis_error *err);
 /* The grid a reconstruction goes to when the user names none (n and spacing_mm 0): the stored grid
  * (made cubic), else the largest cube around the isocenter that every view sees, at the finest
  * pixel spacing. n > 0 asks for n³ voxels and spacing_mm > 0 for that spacing, centred on the

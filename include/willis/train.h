@@ -189,6 +189,7 @@ struct willis_train_plan {
   ptrdiff_t parameters, training_cases, validation_cases;
   ptrdiff_t first_step, last_step; /* last ≥ first; smaller when patience or budget end it */
   double seconds_per_step;         /* measured on a step whose effect is thrown away */
+  double cpu_seconds_per_step;     /* of all threads together */
   double seconds;                  /* for what is left, validation included */
 };
 

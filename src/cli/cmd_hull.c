@@ -2,13 +2,16 @@
 #include "cli/inputs.h"
 #include "cli/report.h"
 
-enum { GRID, THRESHOLD = GRID_ROW_COUNT };
+enum { GRID, THRESHOLD = GRID_ROW_COUNT, CONTINUITY };
 static const struct option_row rows[] = {
     GRID_ROWS,
     [THRESHOLD] = {.name = "threshold",
                    .kind = OPTION_REAL,
                    .argument = "T",
                    .help = "Write a mask: 1 where the hull is at least T"},
+    [CONTINUITY] = {.name = "continuity",
+                    .kind = OPTION_FLAG,
+                    .help = "Voxels of a ray compete; those in one piece with others win"},
     {0},
 };
 
@@ -37,7 +40,10 @@ static int run(const struct call *call) {
   struct willis_volume hull = {0}, mask = {0};
   const struct option_value *threshold = call->option + THRESHOLD;
   enum willis_status status = load_stack(call, call->argument[0], &stack, &err);
-  if (!status) status = make_on_grid(call, call->option + GRID, &stack, willis_hull, &hull, &err);
+  if (!status)
+    status = make_on_grid(call, call->option + GRID, &stack,
+                          call->option[CONTINUITY].given ? willis_hull_continuity : willis_hull,
+                          &hull, &err);
   if (!status && threshold->given)
     status = willis_volume_threshold(&hull, threshold->real, true, &mask, &err);
   const struct willis_volume *result = threshold->given ? &mask : &hull;
@@ -56,7 +62,8 @@ const struct command cmd_hull = {
     .summary = "Visual hull: the minimum over the views",
     .details = "Every voxel gets the least of what the views show where it falls; a view that does "
                "not see a voxel does not vote, and a voxel that no view sees is 0. For maximum "
-               "projections this is the largest volume they allow.",
+               "projections this is the largest volume they allow. --continuity tells ghosts "
+               "from vessels, values 0 to 1; it helps most with two or three views.",
     .least_arguments = 1,
     .most_arguments = 1,
     .needs_output = true,

@@ -1,7 +1,6 @@
-/* The paper's table 1, run again. For each view count: thresholds of the methods that learn
- * nothing, a setting chosen on held-out patients, two trainings, every method on every case. What
- * a training leaves (its model) is the mark that it is done; tables and figures are made again from
- * the models after each view count. */
+/* What every experiment has: its patients and scans, and a folder that knows whose it is. What a
+ * training leaves (its model) is the mark that it is done; tables and figures are made again from
+ * the models. */
 #define _GNU_SOURCE
 #include "recon/experiment.h"
 
@@ -17,25 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-const char *const willis_method_label[WILLIS_METHODS] = {
-#define LABEL(name, label) label,
-    WILLIS_METHOD_LIST(LABEL)
-#undef LABEL
-};
-
-/* M11, as fractions. */
-static const struct willis_published published[] = {
-    {90, 0.5681, 1.24e-3, 1.96e-2}, {46, 0.5706, 1.03e-3, 1.53e-2}, {24, 0.5643, 1.396e-3, 1.97e-2},
-    {10, 0.5222, 1.73e-3, 2.41e-2}, {5, 0.4535, 2.77e-3, 2.75e-2},  {3, 0.3217, 2.24e-3, 2.56e-2},
-    {2, 0.2683, 2.64e-3, 2.516e-2},
-};
-
-const struct willis_published *willis_published_find(int views) {
-  for (size_t i = 0; i < sizeof published / sizeof *published; i++)
-    if (published[i].views == views) return &published[i];
-  return NULL;
-}
 
 struct willis_experiment_options willis_experiment_defaults(void) {
   return (struct willis_experiment_options){.first = 49,
@@ -63,60 +43,11 @@ enum willis_status willis_experiment_path(const struct willis_experiment *e, cha
   return willis_fail(err, WILLIS_IO, "%s: the path is too long", e->options->folder);
 }
 
-static enum willis_status check_options(const struct willis_experiment_options *o,
-                                        struct willis_error *err) {
-  if (o->view_count < 1 || o->view_count > WILLIS_EXPERIMENT_VIEWS)
-    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d view counts: expected 1 to %d",
-                       o->view_count, WILLIS_EXPERIMENT_VIEWS);
-  for (int i = 0; i < o->view_count; i++)
-    for (int k = 0; k < i; k++)
-      if (o->views[i] == o->views[k])
-        return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d views are listed twice", o->views[i]);
-  if (o->test_last < 1 || o->validate < 1 || o->first <= o->test_last + o->validate)
-    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
-                       "%td patients, %td of them for testing and %td held out: expected at least "
-                       "one of each and one to train on",
-                       o->first, o->test_last, o->validate);
-  if (o->setting && willis_setting_find(o->setting) < 0)
-    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "no setting is called '%s'", o->setting);
-  if (o->epochs < 1 || o->trial_epochs < 1)
-    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "expected at least one epoch");
-  return WILLIS_OK;
-}
-
 /* ---- the folder ---- */
 
 static enum willis_status make_folder(const char *path, struct willis_error *err) {
   if (!mkdir(path, 0777) || errno == EEXIST) return WILLIS_OK;
   return willis_fail(err, WILLIS_IO, "%s: cannot make the folder: %s", path, strerror(errno));
-}
-
-/* What makes two experiments the same: everything but the view counts (which may be added to) and
- * the scans to test on. */
-static void digest_experiment(struct willis_experiment *e) {
-  const struct willis_experiment_options *o = e->options;
-  struct willis_digest digest;
-  unsigned char bytes[WILLIS_DIGEST_BYTES];
-  willis_digest_begin(&digest);
-  willis_digest_add_text(
-      &digest, "table1 size %td arc %.17g mode %d tissue %d test %td validate %td\n", o->size,
-      o->arc_deg, (int)o->mode, (int)o->tissue, o->test_last, o->validate);
-  willis_digest_add_text(&digest, "epochs %td trial %td patience %td budget %.17g seed %llu\n",
-                         o->epochs, o->trial_epochs, o->patience, o->budget_s,
-                         (unsigned long long)o->seed);
-  if (o->setting || o->from)
-    willis_digest_add_text(&digest, "setting %s warm %d\n", o->setting ? o->setting : "",
-                           o->from != NULL);
-  const struct willis_setting *s = willis_setting_candidate;
-  const int named = o->setting ? willis_setting_find(o->setting) : -1;
-  for (int c = 0; c < willis_setting_candidates; c++)
-    if (c < willis_setting_trials || c == named)
-      willis_digest_add_text(&digest, "%s %.17g %.17g %.17g %.17g %d\n", s[c].name, s[c].alpha,
-                             s[c].gamma, s[c].learning_rate, s[c].output_bias, (int)s[c].schedule);
-  for (ptrdiff_t i = 0; i < willis_dataset_count(e->dataset); i++)
-    willis_digest_add(&digest, willis_dataset_digest(e->dataset, i), WILLIS_DIGEST_BYTES);
-  willis_digest_end(&digest, bytes);
-  willis_digest_text(bytes, e->digest);
 }
 
 /* The folder carries the digest of its experiment. */
@@ -161,6 +92,19 @@ static enum willis_status make_folders(const struct willis_experiment *e,
 
 /* ---- the whole ---- */
 
+static void digest_patients(struct willis_experiment *e,
+                            void (*add)(const struct willis_experiment *e,
+                                        struct willis_digest *digest)) {
+  struct willis_digest digest;
+  unsigned char bytes[WILLIS_DIGEST_BYTES];
+  willis_digest_begin(&digest);
+  add(e, &digest);
+  for (ptrdiff_t i = 0; i < willis_dataset_count(e->dataset); i++)
+    willis_digest_add(&digest, willis_dataset_digest(e->dataset, i), WILLIS_DIGEST_BYTES);
+  willis_digest_end(&digest, bytes);
+  willis_digest_text(bytes, e->digest);
+}
+
 static enum willis_status load(struct willis_experiment *e, struct willis_error *err) {
   const struct willis_experiment_options *o = e->options;
   enum willis_status status = willis_cohort_read(o->data, &e->cohort, err);
@@ -201,12 +145,42 @@ static enum willis_status load(struct willis_experiment *e, struct willis_error 
   return status;
 }
 
-static void release(struct willis_experiment *e) {
-  for (int r = 0; r < e->options->view_count; r++)
-    for (int m = 0; m < WILLIS_METHODS; m++) {
-      willis_release(e->row[r].epoch[m]);
-      willis_release(e->row[r].cases[m]);
-    }
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+enum willis_status willis_experiment_check(const struct willis_experiment_options *o,
+                                           struct willis_error *err) {
+  if (o->view_count < 1 || o->view_count > WILLIS_EXPERIMENT_VIEWS)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d view counts: expected 1 to %d",
+                       o->view_count, WILLIS_EXPERIMENT_VIEWS);
+  if (o->test_last < 1 || o->validate < 1 || o->first <= o->test_last + o->validate)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "%td patients, %td of them for testing and %td held out: expected at least "
+                       "one of each and one to train on",
+                       o->first, o->test_last, o->validate);
+  return WILLIS_OK;
+}
+
+enum willis_status willis_experiment_open(struct willis_experiment *e,
+                                          void (*add)(const struct willis_experiment *e,
+                                                      struct willis_digest *digest),
+                                          struct willis_error *err) {
+  e->start_s = now();
+  enum willis_status status = make_folders(e, err);
+  if (!status) status = load(e, err);
+  if (status) return status;
+  digest_patients(e, add);
+  return claim_folder(e, err);
+}
+
+void willis_experiment_clock(struct willis_experiment *e) {
+  e->seconds = now() - e->start_s;
+}
+
+void willis_experiment_close(struct willis_experiment *e) {
   for (int i = 0; e->extra && i < e->options->also_count; i++) {
     willis_volume_release(&e->extra[i].volume);
     willis_volume_release(&e->extra[i].truth);
@@ -214,51 +188,4 @@ static void release(struct willis_experiment *e) {
   willis_release(e->extra);
   willis_dataset_destroy(e->dataset);
   willis_cohort_release(&e->cohort);
-  willis_release(e);
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static enum willis_status run_row(struct willis_experiment *e, int r, struct willis_error *err) {
-  struct willis_experiment_row *row = &e->row[r];
-  row->views = e->options->views[r];
-  enum willis_status status = willis_dataset_set_views(e->dataset, row->views, e->progress, err);
-  if (!status) status = willis_experiment_baselines(e, row, err);
-  if (!status) status = willis_experiment_train(e, row, err);
-  if (!status) status = willis_experiment_test(e, row, err);
-  return status;
-}
-
-enum willis_status willis_experiment_table1(const struct willis_experiment_options *options,
-                                            const struct willis_progress *progress,
-                                            const struct willis_warnings *warnings,
-                                            struct willis_error *err) {
-  enum willis_status status = check_options(options, err);
-  if (status) return status;
-  struct willis_experiment *e = willis_take_zeroed(1, sizeof *e);
-  if (!e) return willis_fail_memory(err, "the experiment", 1, sizeof *e);
-  e->options = options;
-  e->progress = progress;
-  e->warnings = warnings;
-  double start = now();
-  locale_t before = willis_locale_enter();
-  status = make_folders(e, err);
-  if (!status) status = load(e, err);
-  if (!status) digest_experiment(e);
-  if (!status) status = claim_folder(e, err);
-  for (int r = 0; r < options->view_count && !status; r++) {
-    status = run_row(e, r, err);
-    e->seconds = now() - start;
-    if (!status) status = willis_experiment_tables(e, r + 1, err);
-    if (!status) status = willis_experiment_curves(e, r + 1, err);
-    if (!status) status = willis_experiment_record(e, r + 1, err);
-  }
-  if (!status) status = willis_experiment_figures(e, options->view_count, err);
-  release(e);
-  willis_locale_leave(before);
-  return status;
 }

@@ -1,6 +1,7 @@
-/* The parts of an experiment: experiment.c (what is done, in which order), experiment_setting.c
- * (what is tried), experiment_baseline.c (what needs no learning), experiment_cases.c (what is
- * tested), experiment_report.c, experiment_figure.c and experiment_record.c (what is written). */
+/* The parts of an experiment. What every one has: experiment.c (patients, folder), experiment_job.c
+ * (trainings), experiment_cases.c (what is tested), experiment_sheet.c, experiment_plate.c and
+ * experiment_record.c (what is written). Table 1 has table1.c, experiment_setting.c (what is
+ * tried), experiment_report.c and experiment_figure.c; table 2 has table2.h. */
 #ifndef WILLIS_RECON_EXPERIMENT_H
 #define WILLIS_RECON_EXPERIMENT_H
 
@@ -77,6 +78,7 @@ struct willis_extra {
 };
 
 struct willis_experiment {
+  const char *name; /* "table1" */
   const struct willis_experiment_options *options;
   const struct willis_progress *progress;
   const struct willis_warnings *warnings;
@@ -84,11 +86,24 @@ struct willis_experiment {
   struct willis_dataset *dataset;
   ptrdiff_t train, test; /* patients [0, train) and [train, train + test) */
   struct willis_extra *extra;
-  struct willis_experiment_row row[WILLIS_EXPERIMENT_VIEWS];
+  struct willis_experiment_row row[WILLIS_EXPERIMENT_VIEWS]; /* of table 1 */
   enum willis_training_plan plan;
   char digest[WILLIS_DIGEST_TEXT]; /* of options and data */
-  double seconds;
+  double start_s, seconds;         /* monotonic; since then */
 };
+
+/* Patients, scans and the folder. `add` says what makes two experiments the same, beside the
+ * patients' files. Whatever is returned, willis_experiment_close() releases it. */
+WILLIS_CHECKED enum willis_status
+willis_experiment_open(struct willis_experiment *e,
+                       void (*add)(const struct willis_experiment *e, struct willis_digest *digest),
+                       struct willis_error *err);
+void willis_experiment_close(struct willis_experiment *e);
+/* Sets e->seconds. */
+void willis_experiment_clock(struct willis_experiment *e);
+/* What is wrong with the options of any experiment. */
+WILLIS_CHECKED enum willis_status
+willis_experiment_check(const struct willis_experiment_options *options, struct willis_error *err);
 
 /* False for the paper's setting when one setting is asked for: then it has no cases and no row. */
 static inline bool willis_experiment_runs(const struct willis_experiment *e, int method) {
@@ -104,17 +119,71 @@ WILLIS_CHECKED enum willis_status willis_experiment_path(const struct willis_exp
                                                          struct willis_error *err, ...)
     WILLIS_PRINTF(3, 5);
 
-/* ---- steps ---- */
+/* ---- trainings ---- */
+
+/* One training of an experiment. */
+struct willis_job {
+  const char *network; /* as in willis_train_options */
+  double l1;
+  const struct willis_setting *setting;
+  uint64_t seed;
+  ptrdiff_t epochs, validate, validate_every;
+  double threshold; /* NaN: chosen by validation */
+  char model[PATH_MAX], log[PATH_MAX];
+  char from[PATH_MAX]; /* empty: from the seed */
+  char label[96];      /* for the progress bar */
+};
+/* With the defaults of willis_train_options where an experiment does not say otherwise. */
+struct willis_job willis_job_defaults(const struct willis_experiment *e);
+/* What is there already is kept; what was interrupted goes on. */
+WILLIS_CHECKED enum willis_status willis_experiment_run_job(struct willis_experiment *e,
+                                                            const struct willis_job *job,
+                                                            struct willis_error *err);
+/* What a step of it costs, without training: the first one, whose effect is thrown away. */
+WILLIS_CHECKED enum willis_status willis_experiment_cost_job(struct willis_experiment *e,
+                                                             const struct willis_job *job,
+                                                             struct willis_train_plan *plan,
+                                                             struct willis_error *err);
+
+/* What a finished training says about itself. `epoch` is the caller's. */
+struct willis_outcome {
+  double threshold;
+  char stopped_by[16];
+  ptrdiff_t parameters;
+  struct willis_epoch *epoch;
+  ptrdiff_t epochs;
+};
+WILLIS_CHECKED enum willis_status willis_job_outcome(const struct willis_job *job,
+                                                     struct willis_outcome *outcome,
+                                                     struct willis_error *err);
+
+/* ---- table 1: steps ---- */
 
 /* Thresholds of the methods that learn nothing else, from the training patients. */
 WILLIS_CHECKED enum willis_status willis_experiment_baselines(struct willis_experiment *e,
                                                               struct willis_experiment_row *row,
                                                               struct willis_error *err);
-/* The visual hull, normalised as the back-projection is (M5). */
-WILLIS_CHECKED enum willis_status willis_experiment_hull(const struct willis_projections *stack,
+/* The views of a volume. */
+WILLIS_CHECKED enum willis_status
+willis_experiment_project(const struct willis_experiment *e, int views,
+                          enum willis_projection_mode mode, const struct willis_volume *volume,
+                          struct willis_projections *stack, struct willis_error *err);
+/* A volume made of a stack by willis_hull() or its like, normalised as the back-projection is (M5).
+ */
+typedef enum willis_status willis_volume_maker(const struct willis_projections *stack,
+                                               struct willis_volume *volume,
+                                               struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_experiment_make(const struct willis_projections *stack,
                                                          const struct willis_grid *grid,
-                                                         struct willis_volume *hull,
+                                                         willis_volume_maker *make,
+                                                         struct willis_volume *volume,
                                                          struct willis_error *err);
+/* What a model makes of them. */
+WILLIS_CHECKED enum willis_status willis_experiment_infer(const char *model,
+                                                          const struct willis_projections *stack,
+                                                          const struct willis_grid *grid,
+                                                          struct willis_volume *prediction,
+                                                          struct willis_error *err);
 /* Trials, choice and the two trainings of a view count; what is there already is kept. */
 WILLIS_CHECKED enum willis_status willis_experiment_train(struct willis_experiment *e,
                                                           struct willis_experiment_row *row,

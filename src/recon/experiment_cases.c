@@ -11,23 +11,26 @@
 #include <stdio.h>
 #include <string.h>
 
-enum willis_status willis_experiment_hull(const struct willis_projections *stack,
-                                          const struct willis_grid *grid,
-                                          struct willis_volume *hull, struct willis_error *err) {
-  enum willis_status status = willis_volume_create(hull, grid, err);
-  if (!status) status = willis_hull(stack, hull, err);
+enum willis_status willis_experiment_make(const struct willis_projections *stack,
+                                          const struct willis_grid *grid, willis_volume_maker *make,
+                                          struct willis_volume *volume, struct willis_error *err) {
+  enum willis_status status = willis_volume_create(volume, grid, err);
+  if (!status) status = make(stack, volume, err);
   if (status)
-    willis_volume_release(hull);
+    willis_volume_release(volume);
   else
-    willis_volume_normalize(hull);
+    willis_volume_normalize(volume);
   return status;
 }
 
-static enum willis_status project(const struct willis_experiment *e, int views,
-                                  const struct willis_volume *volume,
-                                  struct willis_projections *stack, struct willis_error *err) {
+enum willis_status willis_experiment_project(const struct willis_experiment *e, int views,
+                                             enum willis_projection_mode mode,
+                                             const struct willis_volume *volume,
+                                             struct willis_projections *stack,
+                                             struct willis_error *err) {
   struct willis_sampling sampling = *willis_dataset_sampling(e->dataset);
   sampling.views = views;
+  sampling.mode = mode;
   enum willis_status status = willis_sampling_stack(&sampling, &volume->grid, stack, err);
   if (!status) status = willis_project(volume, stack, err);
   return status;
@@ -47,8 +50,10 @@ enum willis_status willis_experiment_baselines(struct willis_experiment *e,
     if (!willis_progress_report(e->progress, "thresholds", (double)i, (double)e->train, "patients"))
       status = willis_fail(err, WILLIS_CANCELLED, "stopped while choosing thresholds");
     if (!status) status = willis_dataset_fetch(e->dataset, i, &pair, err);
-    if (!status) status = project(e, row->views, pair.volume, &stack, err);
-    if (!status) status = willis_experiment_hull(&stack, &pair.volume->grid, &hull, err);
+    if (!status)
+      status = willis_experiment_project(e, row->views, e->options->mode, pair.volume, &stack, err);
+    if (!status)
+      status = willis_experiment_make(&stack, &pair.volume->grid, willis_hull, &hull, err);
     if (!status) {
       willis_sweep_add(&sweep[0], &hull, pair.truth);
       willis_sweep_add(&sweep[1], pair.input, pair.truth);
@@ -64,19 +69,27 @@ enum willis_status willis_experiment_baselines(struct willis_experiment *e,
   return status;
 }
 
+enum willis_status willis_experiment_infer(const char *model,
+                                           const struct willis_projections *stack,
+                                           const struct willis_grid *grid,
+                                           struct willis_volume *prediction,
+                                           struct willis_error *err) {
+  struct willis_network *network = NULL;
+  struct willis_reconstruct_options options = {.grid = grid};
+  enum willis_status status = willis_network_read(model, &network, err);
+  if (!status) status = willis_reconstruct(stack, network, &options, NULL, NULL, prediction, err);
+  willis_network_destroy(network);
+  return status;
+}
+
 static enum willis_status infer(struct willis_experiment *e, int views, const char *ending,
                                 const struct willis_projections *stack,
                                 const struct willis_grid *grid, struct willis_volume *prediction,
                                 struct willis_error *err) {
   char path[PATH_MAX];
-  struct willis_network *network = NULL;
-  struct willis_reconstruct_options options = {.grid = grid};
   enum willis_status status =
       willis_experiment_path(e, path, "models/dae-%d%s.safetensors", err, views, ending);
-  if (!status) status = willis_network_read(path, &network, err);
-  if (!status) status = willis_reconstruct(stack, network, &options, NULL, NULL, prediction, err);
-  willis_network_destroy(network);
-  return status;
+  return status ? status : willis_experiment_infer(path, stack, grid, prediction, err);
 }
 
 enum willis_status
@@ -86,12 +99,13 @@ willis_experiment_predict(struct willis_experiment *e, const struct willis_exper
   *prediction = (struct willis_volume){0};
   struct willis_projections stack = {0};
   const struct willis_grid *grid = &volume->grid;
-  enum willis_status status = project(e, row->views, volume, &stack, err);
+  enum willis_status status =
+      willis_experiment_project(e, row->views, e->options->mode, volume, &stack, err);
   if (status) goto out;
   switch (method) {
   case WILLIS_METHOD_HULL:
   case WILLIS_METHOD_HULL_RECALL:
-    status = willis_experiment_hull(&stack, grid, prediction, err);
+    status = willis_experiment_make(&stack, grid, willis_hull, prediction, err);
     break;
   case WILLIS_METHOD_BACKPROJECTION:
     status = willis_network_input(&stack, grid, prediction, err);

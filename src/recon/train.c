@@ -32,6 +32,13 @@ static double now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Of all threads: what other programs take meanwhile does not count. */
+static double busy_s(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 double willis_run_seconds(const struct willis_run *run) {
   return run->counters.seconds + now() - run->session_start;
 }
@@ -234,9 +241,10 @@ static enum willis_status measure(struct willis_run *run, struct willis_train_pl
   struct willis_sweep *sweep = willis_take_zeroed(1, sizeof *sweep);
   if (!sweep) return willis_fail_memory(err, "validation", 1, sizeof *sweep);
   run->lesson->state_export(run, run->block);
-  double start = now();
+  double start = now(), busy = busy_s();
   enum willis_status status = run->lesson->step(run, run->training.begin, &loss, err);
   double step_s = now() - start;
+  plan->cpu_seconds_per_step = busy_s() - busy;
   if (!status && v) {
     start = now();
     status = run->lesson->predict(run, run->validation.begin, sweep, err);
@@ -255,6 +263,24 @@ static enum willis_status measure(struct willis_run *run, struct willis_train_pl
   plan->seconds = left * step_s +
                   left / (double)n / (double)run->options->validate_every * (double)v * validation;
   return WILLIS_OK;
+}
+
+enum willis_status willis_train_measure(struct willis_subset training,
+                                        struct willis_subset validation,
+                                        const struct willis_train_options *options,
+                                        struct willis_train_plan *plan, struct willis_error *err) {
+  static const struct willis_train_files none = {.model = ""};
+  enum willis_status status = check_options(options, &training, &validation, err);
+  if (status) return status;
+  struct willis_run *run = willis_take_zeroed(1, sizeof *run);
+  if (!run) return willis_fail_memory(err, "training", 1, sizeof *run);
+  *run = (struct willis_run){
+      .options = options, .files = &none, .training = training, .validation = validation};
+  status = set_up(run, err);
+  if (!status) status = measure(run, plan, err);
+  tear_down(run);
+  willis_release(run);
+  return status;
 }
 
 /* ---- epochs ---- */

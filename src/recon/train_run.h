@@ -57,6 +57,13 @@ struct willis_run {
   double last_save;
 };
 
+/* What is known before the first step, and no step made. */
+WILLIS_CHECKED enum willis_status willis_train_measure(struct willis_subset training,
+                                                       struct willis_subset validation,
+                                                       const struct willis_train_options *options,
+                                                       struct willis_train_plan *plan,
+                                                       struct willis_error *err);
+
 double willis_run_seconds(const struct willis_run *run);
 
 /* The learning rate of a step. */
