@@ -1,5 +1,6 @@
-/* The paper's table 1 (M11), run again: every view count trained, tested and set beside the visual
- * hull and the thresholded back-projection. */
+/* The paper's tables (M11), run again. Table 1: every view count trained, tested and set beside the
+ * visual hull and the thresholded back-projection. Table 2: the systems that it compares, and fair
+ * baselines, from two views. */
 #ifndef WILLIS_EXPERIMENT_H
 #define WILLIS_EXPERIMENT_H
 
@@ -9,7 +10,7 @@
 
 WILLIS_BEGIN
 
-enum { WILLIS_EXPERIMENT_VIEWS = 16 };
+enum { WILLIS_EXPERIMENT_VIEWS = 16, WILLIS_EXPERIMENT_SYSTEMS = 4 };
 
 struct willis_experiment_options {
   const char *data;      /* a cohort (willis_cohort_read) */
@@ -34,7 +35,13 @@ struct willis_experiment_options {
                         * the next smaller size: trainings start with them; null: from the seed */
   const char *setting; /* train with this candidate only: no trials, and not the paper's; null:
                         * trials choose, and the paper's is trained too */
-  bool resume;         /* go on with what is in the folder */
+  int seeds;           /* table 2: trainings of each system, with seeds `seed`, `seed` + 1 … */
+  ptrdiff_t system_epochs[WILLIS_EXPERIMENT_SYSTEMS]; /* table 2, in place of `epochs`: of the
+                                                       * conditional GAN, the L1 + conditional GAN,
+                                                       * the paper's network, the U-Net */
+  const char *const *with; /* table 2: models from elsewhere, a row each */
+  int with_count;
+  bool resume;             /* go on with what is in the folder */
   const char *const *also; /* further volumes to test on, for instance real scans */
   int also_count;
 };
@@ -51,6 +58,20 @@ WILLIS_API struct willis_experiment_options willis_experiment_defaults(void);
  * when progress asks for a stop, after a checkpoint. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_experiment_table1(const struct willis_experiment_options *options,
+                         const struct willis_progress *progress,
+                         const struct willis_warnings *warnings, struct willis_error *err);
+
+/* 128³, two views, three seeds; epochs that take about 3½ processor minutes a training. */
+WILLIS_API struct willis_experiment_options willis_experiment_table2_defaults(void);
+/* Table 2: back-projection, hull, hull with a continuity prior and total variation; the four
+ * systems of `system_epochs`; the models of `with`. Writes table.md and table.csv, cases.csv,
+ * curves.svg, figure.png, run.json, logs/ and models/<system>-seed<k>.safetensors, after every
+ * training anew. Goes on and refuses as table 1 does; more seeds may be asked for later.
+ * INVALID_ARGUMENT for other view counts than 2, line integrals, or sizes that are no multiples
+ * of 64. While a volume is made and measured, memory of the whole process goes through a counting
+ * allocator. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_experiment_table2(const struct willis_experiment_options *options,
                          const struct willis_progress *progress,
                          const struct willis_warnings *warnings, struct willis_error *err);
 

@@ -190,6 +190,7 @@ struct willis_train_plan {
   ptrdiff_t first_step, last_step; /* last ≥ first; smaller when patience or budget end it */
   double seconds_per_step;         /* measured on a step whose effect is thrown away */
   double cpu_seconds_per_step;     /* of all threads together */
+  size_t bytes;                    /* that a step works in, patients apart; 0: not known */
   double seconds;                  /* for what is left, validation included */
 };
 

@@ -51,6 +51,7 @@ extern const char *const willis_method_label[WILLIS_METHODS];
 struct willis_published {
   int views;
   double iou, mse, mae;
+  double accuracy; /* in its table 2 only */
 };
 const struct willis_published *willis_published_find(int views);
 
@@ -203,6 +204,11 @@ WILLIS_CHECKED enum willis_status willis_experiment_case(struct willis_experimen
                                                          const struct willis_volume **truth,
                                                          struct willis_error *err);
 
+/* run.json of any experiment; `trainings` is given away. */
+struct json_t;
+WILLIS_CHECKED enum willis_status willis_experiment_write_record(const struct willis_experiment *e,
+                                                                 struct json_t *trainings,
+                                                                 struct willis_error *err);
 /* What is written; each replaces its files. `rows` view counts are done. */
 WILLIS_CHECKED enum willis_status willis_experiment_tables(const struct willis_experiment *e,
                                                            int rows, struct willis_error *err);

@@ -1,7 +1,7 @@
 /* The figures of an experiment: learning curves, scores against views, and what one test patient
  * looks like. */
 #define _GNU_SOURCE
-#include "recon/experiment.h"
+#include "recon/experiment_plate.h"
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -16,30 +16,6 @@
 /* ---- curves ---- */
 
 enum { CHARTS = 4, POINTS_MOST = WILLIS_EXPERIMENT_VIEWS };
-
-/* The columns of a log as arrays. */
-struct curve {
-  double *epoch, *loss, *iou; /* one block, owned by `epoch` */
-  double *iou_epoch;
-  ptrdiff_t count, iou_count;
-};
-
-static enum willis_status make_curve(const struct willis_epoch *epoch, ptrdiff_t count,
-                                     struct curve *c, struct willis_error *err) {
-  *c = (struct curve){.epoch = willis_take(4 * count, sizeof *c->epoch), .count = count};
-  if (!c->epoch) return willis_fail_memory(err, "curves", count, 4 * sizeof *c->epoch);
-  c->loss = c->epoch + count;
-  c->iou = c->loss + count;
-  c->iou_epoch = c->iou + count;
-  for (ptrdiff_t i = 0; i < count; i++) {
-    c->epoch[i] = epoch[i].epoch;
-    c->loss[i] = epoch[i].loss;
-    if (isnan(epoch[i].best_iou)) continue;
-    c->iou[c->iou_count] = 100 * epoch[i].best_iou;
-    c->iou_epoch[c->iou_count++] = epoch[i].epoch;
-  }
-  return WILLIS_OK;
-}
 
 /* Mean IoU and its deviation of each method against the number of views. */
 struct by_views {
@@ -69,15 +45,15 @@ static void fill_by_views(const struct willis_experiment *e, int rows, struct by
 }
 
 static enum willis_status draw_curves(const struct willis_experiment *e, int rows,
-                                      const struct curve *chosen, const struct curve *paper,
-                                      struct willis_error *err) {
+                                      const struct willis_curve *chosen,
+                                      const struct willis_curve *paper, struct willis_error *err) {
   char path[PATH_MAX], name[POINTS_MOST][32];
   struct by_views b;
   struct willis_chart_line loss[POINTS_MOST], iou[POINTS_MOST], paper_loss[POINTS_MOST];
   struct willis_chart_line method[WILLIS_METHODS + 1];
   fill_by_views(e, rows, &b);
   for (int r = 0; r < rows; r++) {
-    const struct curve *c = &chosen[r], *p = &paper[r];
+    const struct willis_curve *c = &chosen[r], *p = &paper[r];
     snprintf(name[r], sizeof name[r], "%d views", e->row[r].views);
     loss[r] = (struct willis_chart_line){name[r], c->epoch, c->loss, NULL, c->count};
     iou[r] = (struct willis_chart_line){name[r], c->iou_epoch, c->iou, NULL, c->iou_count};
@@ -126,15 +102,15 @@ static enum willis_status draw_curves(const struct willis_experiment *e, int row
 
 enum willis_status willis_experiment_curves(const struct willis_experiment *e, int rows,
                                             struct willis_error *err) {
-  struct curve chosen[POINTS_MOST] = {0}, paper[POINTS_MOST] = {0};
+  struct willis_curve chosen[POINTS_MOST] = {0}, paper[POINTS_MOST] = {0};
   enum willis_status status = WILLIS_OK;
   for (int r = 0; r < rows && !status; r++) {
     const struct willis_experiment_row *row = &e->row[r];
-    status = make_curve(row->epoch[WILLIS_METHOD_CHOSEN], row->epochs[WILLIS_METHOD_CHOSEN],
-                        &chosen[r], err);
+    status = willis_curve_make(row->epoch[WILLIS_METHOD_CHOSEN], row->epochs[WILLIS_METHOD_CHOSEN],
+                               &chosen[r], err);
     if (!status && willis_experiment_runs(e, WILLIS_METHOD_PAPER))
-      status = make_curve(row->epoch[WILLIS_METHOD_PAPER], row->epochs[WILLIS_METHOD_PAPER],
-                          &paper[r], err);
+      status = willis_curve_make(row->epoch[WILLIS_METHOD_PAPER], row->epochs[WILLIS_METHOD_PAPER],
+                                 &paper[r], err);
   }
   if (!status) status = draw_curves(e, rows, chosen, paper, err);
   for (int r = 0; r < rows; r++) {
@@ -145,29 +121,6 @@ enum willis_status willis_experiment_curves(const struct willis_experiment *e, i
 }
 
 /* ---- pictures ---- */
-
-static const double angles_deg[] = {0, 22.5, 45, 67.5, 90};
-enum { ANGLES = sizeof angles_deg / sizeof *angles_deg };
-
-/* Maximum projections of a mask at `count` angles. */
-static enum willis_status take_pictures(const struct willis_volume *mask, const double *angle,
-                                        int count, struct willis_picture *const *picture,
-                                        struct willis_error *err) {
-  struct willis_projections stack;
-  const struct willis_grid *grid = &mask->grid;
-  enum willis_status status =
-      willis_projections_create(&stack, grid->size[0], grid->size[2], count, err);
-  if (status) return status;
-  for (int a = 0; a < count; a++) stack.view[a] = willis_view_parallel(angle[a], grid);
-  willis_grid_centre(grid, stack.isocenter_mm);
-  stack.mode = WILLIS_PROJECTION_MAX;
-  status = willis_project(mask, &stack, err);
-  for (int a = 0; a < count && !status; a++)
-    status = willis_picture_window(picture[a], stack.pixels + a * stack.columns * stack.rows,
-                                   stack.columns, stack.rows, 0, 1, err);
-  willis_projections_release(&stack);
-  return status;
-}
 
 /* The mask that a method makes of the first test patient. */
 static enum willis_status make_mask(struct willis_experiment *e,
@@ -185,67 +138,37 @@ static enum willis_status make_mask(struct willis_experiment *e,
   return status;
 }
 
-/* One figure: `rows` × `columns` pictures with their labels. */
-struct plate {
-  int rows, columns;
-  char row_label[WILLIS_EXPERIMENT_VIEWS + 1][64], column_label[WILLIS_EXPERIMENT_VIEWS + 1][64];
-  struct willis_picture picture[(WILLIS_EXPERIMENT_VIEWS + 1) * (WILLIS_EXPERIMENT_VIEWS + 1)];
-};
-
-static enum willis_status write_plate(const struct willis_experiment *e, const struct plate *p,
-                                      const char *name, const char *title,
-                                      struct willis_error *err) {
-  char path[PATH_MAX];
-  const char *row[WILLIS_EXPERIMENT_VIEWS + 1], *column[WILLIS_EXPERIMENT_VIEWS + 1];
-  for (int i = 0; i < p->rows; i++) row[i] = p->row_label[i];
-  for (int i = 0; i < p->columns; i++) column[i] = p->column_label[i];
-  struct willis_picture_table table = {.title = title,
-                                       .caption = "Maximum projections of masks. Research "
-                                                  "software. Not a medical device.",
-                                       .rows = p->rows,
-                                       .columns = p->columns,
-                                       .row_label = row,
-                                       .column_label = column,
-                                       .picture = p->picture};
-  enum willis_status status = willis_experiment_path(e, path, "%s", err, name);
-  if (!status) status = willis_picture_table_write(path, &table, true, err);
-  return status;
-}
-
-static void release_plate(struct plate *p) {
-  for (int i = 0; i < p->rows * p->columns; i++) willis_picture_release(&p->picture[i]);
-  willis_release(p);
-}
-
 /* The paper's figure 4: truth in the first column, then the network at each view count; one row an
  * angle. */
 static enum willis_status figure_network(struct willis_experiment *e, int rows,
                                          struct willis_error *err) {
-  struct plate *p = willis_take_zeroed(1, sizeof *p);
+  struct willis_plate *p = willis_take_zeroed(1, sizeof *p);
   if (!p) return willis_fail_memory(err, "a figure", 1, sizeof *p);
-  p->rows = ANGLES;
+  p->rows = WILLIS_PLATE_ANGLES;
   p->columns = rows + 1;
-  for (int a = 0; a < ANGLES; a++)
-    snprintf(p->row_label[a], sizeof p->row_label[a], "%g°", angles_deg[a]);
+  for (int a = 0; a < WILLIS_PLATE_ANGLES; a++)
+    snprintf(p->row_label[a], sizeof p->row_label[a], "%g°", willis_plate_angle[a]);
   snprintf(p->column_label[0], sizeof p->column_label[0], "truth");
   enum willis_status status = WILLIS_OK;
   for (int c = 0; c <= rows && !status; c++) {
-    struct willis_picture *picture[ANGLES];
+    struct willis_picture *picture[WILLIS_PLATE_ANGLES];
     struct willis_volume mask = {0};
     const struct willis_volume *volume, *truth;
-    for (int a = 0; a < ANGLES; a++) picture[a] = &p->picture[a * p->columns + c];
+    for (int a = 0; a < WILLIS_PLATE_ANGLES; a++) picture[a] = &p->picture[a * p->columns + c];
     if (c) {
       snprintf(p->column_label[c], sizeof p->column_label[c], "%d views", e->row[c - 1].views);
       status = make_mask(e, &e->row[c - 1], WILLIS_METHOD_CHOSEN, &mask, err);
     } else {
       status = willis_experiment_case(e, 0, &volume, &truth, err);
     }
-    if (!status) status = take_pictures(c ? &mask : truth, angles_deg, ANGLES, picture, err);
+    if (!status)
+      status = willis_plate_take(c ? &mask : truth, willis_plate_angle, WILLIS_PLATE_ANGLES,
+                                 picture, err);
     willis_volume_release(&mask);
   }
   if (!status)
-    status = write_plate(e, p, "figure.png", "A test patient: network, chosen setting", err);
-  release_plate(p);
+    status = willis_plate_write(e, p, "figure.png", "A test patient: network, chosen setting", err);
+  willis_plate_release(p);
   return status;
 }
 
@@ -253,7 +176,7 @@ static enum willis_status figure_network(struct willis_experiment *e, int rows,
 static enum willis_status figure_methods(struct willis_experiment *e, int rows,
                                          struct willis_error *err) {
   static const double angle = 22.5;
-  struct plate *p = willis_take_zeroed(1, sizeof *p);
+  struct willis_plate *p = willis_take_zeroed(1, sizeof *p);
   if (!p) return willis_fail_memory(err, "a figure", 1, sizeof *p);
   int shown[WILLIS_METHODS], methods = 0;
   for (int m = 0; m < WILLIS_METHODS; m++)
@@ -275,12 +198,13 @@ static enum willis_status figure_methods(struct willis_experiment *e, int rows,
       snprintf(p->row_label[line], sizeof p->row_label[line], "%s", willis_method_label[m]);
       status = make_mask(e, &e->row[i % rows], (enum willis_method)m, &mask, err);
     }
-    if (!status) status = take_pictures(m < 0 ? truth : &mask, &angle, 1, &picture, err);
+    if (!status) status = willis_plate_take(m < 0 ? truth : &mask, &angle, 1, &picture, err);
     willis_volume_release(&mask);
   }
   if (!status)
-    status = write_plate(e, p, "figure-methods.png", "A test patient at 22.5°: every method", err);
-  release_plate(p);
+    status = willis_plate_write(e, p, "figure-methods.png", "A test patient at 22.5°: every method",
+                                err);
+  willis_plate_release(p);
   return status;
 }
 

@@ -73,7 +73,8 @@ static struct willis_train_options options_of(const struct willis_experiment *e,
   options.l1 = job->l1;
   options.validate_every = job->validate_every;
   options.seed = job->seed;
-  options.plan = e->plan;
+  /* Only the paper's network can compute again what it does not store. */
+  options.plan = !job->network || !strcmp(job->network, "dae") ? e->plan : WILLIS_TRAINING_STORE;
   options.trained_on = o->data_name ? o->data_name : e->cohort.name;
   return options;
 }

@@ -95,11 +95,28 @@ static json_t *training_of(const struct willis_experiment_row *row, int method,
                    "threshold", number(row->threshold[method]));
 }
 
-enum willis_status willis_experiment_record(const struct willis_experiment *e, int rows,
-                                            struct willis_error *err) {
+enum willis_status willis_experiment_write_record(const struct willis_experiment *e,
+                                                  json_t *trainings, struct willis_error *err) {
   char path[PATH_MAX];
   enum willis_status status = willis_experiment_path(e, path, "run.json", err);
+  json_t *record =
+      status ? NULL
+             : json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:O, s:o}", "experiment", e->name,
+                         "willis", willis_version(), "notice", willis_disclaimer(), "options",
+                         options_of(e), "experiment_sha256", e->digest, "cost", costs(e),
+                         "trainings", trainings, "patients", patients_of(e));
+  json_decref(trainings);
   if (status) return status;
+  char *text = record ? json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+  json_decref(record);
+  if (!text) return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for the run record");
+  status = willis_file_write(path, text, strlen(text), true, false, err);
+  free(text);
+  return status;
+}
+
+enum willis_status willis_experiment_record(const struct willis_experiment *e, int rows,
+                                            struct willis_error *err) {
   json_t *trainings = json_array();
   for (int r = 0; r < rows; r++) {
     const struct willis_experiment_row *row = &e->row[r];
@@ -112,14 +129,5 @@ enum willis_status willis_experiment_record(const struct willis_experiment *e, i
                   "chosen",
                   training_of(row, WILLIS_METHOD_CHOSEN, &willis_setting_candidate[row->chosen])));
   }
-  json_t *record = json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "experiment", "table1",
-                             "willis", willis_version(), "notice", willis_disclaimer(), "options",
-                             options_of(e), "experiment_sha256", e->digest, "cost", costs(e),
-                             "trainings", trainings, "patients", patients_of(e));
-  char *text = record ? json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
-  json_decref(record);
-  if (!text) return willis_fail(err, WILLIS_OUT_OF_MEMORY, "no memory for the run record");
-  status = willis_file_write(path, text, strlen(text), true, false, err);
-  free(text);
-  return status;
+  return willis_experiment_write_record(e, trainings, err);
 }

@@ -1,6 +1,6 @@
 /* The tables of an experiment: for people (table.md) and for programs (.csv). */
 #define _GNU_SOURCE
-#include "recon/experiment.h"
+#include "recon/experiment_sheet.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -10,90 +10,31 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The scores that the table for people shows, and in which unit. */
-static const struct {
-  const char *name, *head;
-  double scale;
-  int digits;
-} columns[] = {
-    {"iou", "IoU %", 100, 1},
-    {"dice", "Dice %", 100, 1},
-    {"cldice", "clDice %", 100, 1},
-    {"hd95_mm", "HD95 mm", 1, 1},
-    {"assd_mm", "ASSD mm", 1, 2},
-    {"precision", "precision %", 100, 1},
-    {"recall", "recall %", 100, 1},
-    {"accuracy", "accuracy %", 100, 2},
-    {"mse", "MSE ·10⁻³", 1e3, 2},
-    {"mae", "MAE ·10⁻²", 1e2, 2},
-    {"mse_mask", "MSE of masks ·10⁻³", 1e3, 2},
-};
-enum { COLUMNS = sizeof columns / sizeof *columns };
-
-static int score_index(const char *name) {
-  for (int s = 0; s < willis_scores_count(); s++)
-    if (!strcmp(willis_scores_name(s), name)) return s;
-  return -1;
-}
-
-/* One score over the cases [begin, end). */
+/* One score of a method over the cases [begin, end). */
 static struct willis_summary summarize(const struct willis_experiment_row *row, int method,
                                        int score, ptrdiff_t begin, ptrdiff_t end) {
-  enum { CASES_MOST = 4096 };
-  double value[CASES_MOST];
-  struct willis_summary summary = {.mean = NAN, .sd = NAN};
-  ptrdiff_t n = 0;
-  for (ptrdiff_t i = begin; i < end && n < CASES_MOST; i++)
-    value[n++] = willis_scores_value(&row->cases[method][i], score);
-  if (n && willis_summarize(value, n, &summary, NULL)) summary.mean = summary.sd = NAN;
-  return summary;
-}
-
-static enum willis_status begin(const struct willis_experiment *e, const char *name,
-                                struct willis_out *out, struct willis_error *err) {
-  char path[PATH_MAX];
-  *out = (struct willis_out){.err = err};
-  enum willis_status status = willis_experiment_path(e, path, "%s", err, name);
-  return status ? status : willis_writer_open(path, true, false, &out->writer, err);
-}
-
-static enum willis_status end(struct willis_out *out, struct willis_error *err) {
-  enum willis_status status = willis_out_flush(out);
-  if (!status) return willis_writer_commit(out->writer, err);
-  willis_writer_abandon(out->writer, out->err);
-  return status;
-}
-
-/* ---- table.md ---- */
-
-static void add_cell(struct willis_out *t, const struct willis_summary *s, double scale,
-                     int digits) {
-  if (isnan(s->mean))
-    willis_out_print(t, " – |");
-  else if (s->n < 2 || isnan(s->sd))
-    willis_out_print(t, " %.*f |", digits, s->mean * scale);
-  else
-    willis_out_print(t, " %.*f ± %.*f |", digits, s->mean * scale, digits, s->sd * scale);
+  return willis_sheet_summary(row->cases[method] + begin, end - begin, score);
 }
 
 static void add_head(struct willis_out *t) {
   willis_out_print(t, "| views | method | threshold |");
-  for (int c = 0; c < COLUMNS; c++) willis_out_print(t, " %s |", columns[c].head);
+  for (int c = 0; c < willis_sheet_columns; c++)
+    willis_out_print(t, " %s |", willis_sheet_column[c].head);
   willis_out_print(t, "\n|---|---|---|");
-  for (int c = 0; c < COLUMNS; c++) willis_out_print(t, "---|");
+  for (int c = 0; c < willis_sheet_columns; c++) willis_out_print(t, "---|");
   willis_out_print(t, "\n");
 }
 
 static void add_published(struct willis_out *t, const struct willis_published *p) {
   if (!p) return;
   willis_out_print(t, "| %d | *published, other patients* | 0.5 |", p->views);
-  for (int c = 0; c < COLUMNS; c++) {
-    double value = !strcmp(columns[c].name, "iou")   ? p->iou
-                   : !strcmp(columns[c].name, "mse") ? p->mse
-                   : !strcmp(columns[c].name, "mae") ? p->mae
-                                                     : NAN;
+  for (int c = 0; c < willis_sheet_columns; c++) {
+    double value = !strcmp(willis_sheet_column[c].name, "iou")   ? p->iou
+                   : !strcmp(willis_sheet_column[c].name, "mse") ? p->mse
+                   : !strcmp(willis_sheet_column[c].name, "mae") ? p->mae
+                                                                 : NAN;
     struct willis_summary s = {.n = 1, .mean = value};
-    add_cell(t, &s, columns[c].scale, columns[c].digits);
+    willis_sheet_cell(t, &s, willis_sheet_column[c].scale, willis_sheet_column[c].digits);
   }
   willis_out_print(t, "\n");
 }
@@ -107,9 +48,10 @@ static void add_rows(struct willis_out *t, const struct willis_experiment *e, in
       if (!willis_experiment_runs(e, m)) continue;
       willis_out_print(t, "| %d | %s | %.3f |", row->views, willis_method_label[m],
                        row->threshold[m]);
-      for (int c = 0; c < COLUMNS; c++) {
-        struct willis_summary s = summarize(row, m, score_index(columns[c].name), begin, end);
-        add_cell(t, &s, columns[c].scale, columns[c].digits);
+      for (int c = 0; c < willis_sheet_columns; c++) {
+        struct willis_summary s =
+            summarize(row, m, willis_sheet_score(willis_sheet_column[c].name), begin, end);
+        willis_sheet_cell(t, &s, willis_sheet_column[c].scale, willis_sheet_column[c].digits);
       }
       willis_out_print(t, "\n");
     }
@@ -120,7 +62,7 @@ static void add_rows(struct willis_out *t, const struct willis_experiment *e, in
 
 /* Which method is best, said in words. */
 static void add_verdict(struct willis_out *t, const struct willis_experiment *e, int rows) {
-  int iou = score_index("iou");
+  int iou = willis_sheet_score("iou");
   for (int r = 0; r < rows; r++) {
     const struct willis_experiment_row *row = &e->row[r];
     double hull = summarize(row, WILLIS_METHOD_HULL, iou, 0, e->test).mean;
@@ -221,7 +163,7 @@ static enum willis_status write_markdown(const struct willis_experiment *e, int 
                                          struct willis_error *err) {
   struct willis_out t;
   const struct willis_experiment_options *o = e->options;
-  enum willis_status status = begin(e, "table.md", &t, err);
+  enum willis_status status = willis_sheet_begin(e, "table.md", &t, err);
   if (status) return status;
   willis_out_print(&t,
                    "# Table 1 at %td³\n\nResearch software. Not a medical device. Not for "
@@ -251,22 +193,15 @@ static enum willis_status write_markdown(const struct willis_experiment *e, int 
   willis_out_print(&t, "## Definitions\n\n");
   for (int s = 0; s < willis_scores_count(); s++)
     willis_out_print(&t, "- %s: %s\n", willis_scores_name(s), willis_scores_definition(s));
-  return end(&t, err);
+  return willis_sheet_end(&t, err);
 }
 
 /* ---- for programs ---- */
 
-static void add_number(struct willis_out *t, double value) {
-  if (isfinite(value))
-    willis_out_print(t, ",%.9g", value);
-  else
-    willis_out_print(t, ",");
-}
-
 static enum willis_status write_cases(const struct willis_experiment *e, int rows,
                                       struct willis_error *err) {
   struct willis_out t;
-  enum willis_status status = begin(e, "cases.csv", &t, err);
+  enum willis_status status = willis_sheet_begin(e, "cases.csv", &t, err);
   if (status) return status;
   willis_out_print(&t, "views,method,case,threshold");
   for (int s = 0; s < willis_scores_count(); s++)
@@ -276,18 +211,18 @@ static enum willis_status write_cases(const struct willis_experiment *e, int row
       for (ptrdiff_t i = 0; i < willis_experiment_cases(e) && willis_experiment_runs(e, m); i++) {
         willis_out_print(&t, "\n%d,\"%s\",%s", e->row[r].views, willis_method_label[m],
                          willis_experiment_case_name(e, i));
-        add_number(&t, e->row[r].threshold[m]);
+        willis_sheet_number(&t, e->row[r].threshold[m]);
         for (int s = 0; s < willis_scores_count(); s++)
-          add_number(&t, willis_scores_value(&e->row[r].cases[m][i], s));
+          willis_sheet_number(&t, willis_scores_value(&e->row[r].cases[m][i], s));
       }
   willis_out_print(&t, "\n");
-  return end(&t, err);
+  return willis_sheet_end(&t, err);
 }
 
 static enum willis_status write_table(const struct willis_experiment *e, int rows,
                                       struct willis_error *err) {
   struct willis_out t;
-  enum willis_status status = begin(e, "table.csv", &t, err);
+  enum willis_status status = willis_sheet_begin(e, "table.csv", &t, err);
   if (status) return status;
   willis_out_print(&t, "views,method,patients,threshold");
   for (int s = 0; s < willis_scores_count(); s++)
@@ -296,21 +231,21 @@ static enum willis_status write_table(const struct willis_experiment *e, int row
     for (int m = 0; m < WILLIS_METHODS; m++) {
       if (!willis_experiment_runs(e, m)) continue;
       willis_out_print(&t, "\n%d,\"%s\",%td", e->row[r].views, willis_method_label[m], e->test);
-      add_number(&t, e->row[r].threshold[m]);
+      willis_sheet_number(&t, e->row[r].threshold[m]);
       for (int s = 0; s < willis_scores_count(); s++) {
         struct willis_summary summary = summarize(&e->row[r], m, s, 0, e->test);
-        add_number(&t, summary.mean);
-        add_number(&t, summary.sd);
+        willis_sheet_number(&t, summary.mean);
+        willis_sheet_number(&t, summary.sd);
       }
     }
   willis_out_print(&t, "\n");
-  return end(&t, err);
+  return willis_sheet_end(&t, err);
 }
 
 static enum willis_status write_trials(const struct willis_experiment *e, int rows,
                                        struct willis_error *err) {
   struct willis_out t;
-  enum willis_status status = begin(e, "trials.csv", &t, err);
+  enum willis_status status = willis_sheet_begin(e, "trials.csv", &t, err);
   if (status) return status;
   willis_out_print(&t, "views,candidate,alpha,gamma,learning_rate,schedule,output_bias,epochs,"
                        "validation_iou,chosen\n");
@@ -321,10 +256,10 @@ static enum willis_status write_trials(const struct willis_experiment *e, int ro
                        s->learning_rate,
                        s->schedule == WILLIS_SCHEDULE_COSINE ? "cosine" : "constant",
                        s->output_bias, e->options->trial_epochs);
-      add_number(&t, e->row[r].trial_iou[c]);
+      willis_sheet_number(&t, e->row[r].trial_iou[c]);
       willis_out_print(&t, ",%d\n", c == e->row[r].chosen);
     }
-  return end(&t, err);
+  return willis_sheet_end(&t, err);
 }
 
 enum willis_status willis_experiment_tables(const struct willis_experiment *e, int rows,

@@ -17,7 +17,7 @@ static enum willis_status any_data(const struct willis_run *run, struct willis_e
   return WILLIS_OK;
 }
 
-static enum willis_status begin(struct willis_run *run, struct willis_error *err) {
+static struct willis_trainer_options trainer_options(const struct willis_run *run) {
   const struct willis_train_options *o = run->options;
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   struct willis_trainer_options options = willis_trainer_defaults();
@@ -34,7 +34,18 @@ static enum willis_status begin(struct willis_run *run, struct willis_error *err
   options.learning_rate = o->learning_rate;
   options.plan = o->plan;
   options.precision = o->precision;
+  return options;
+}
+
+static enum willis_status begin(struct willis_run *run, struct willis_error *err) {
+  const struct willis_trainer_options options = trainer_options(run);
   return willis_trainer_create(run->network, &options, &run->trainer, err);
+}
+
+static size_t bytes(const struct willis_run *run) {
+  const struct willis_trainer_options options = trainer_options(run);
+  size_t taken = 0;
+  return willis_training_bytes(run->network, &options, &taken, NULL) ? 0 : taken;
 }
 
 static void end(struct willis_run *run) {
@@ -133,7 +144,7 @@ static void add_views(const struct willis_run *run, struct willis_digest *digest
 
 /* clang-format off */
 #define TRAINER                                                                                    \
-  .begin = begin, .end = end, .set_rate = set_rate, .steps = steps, .state_bytes = state_bytes,    \
+  .begin = begin, .end = end, .bytes = bytes, .set_rate = set_rate, .steps = steps, .state_bytes = state_bytes,    \
   .state_export = state_export, .state_import = state_import
 /* clang-format on */
 static const struct willis_lesson volumes = {

@@ -17,6 +17,8 @@ struct willis_lesson {
   void (*end)(struct willis_run *run);
   /* What besides the options makes two runs differ; may be null. */
   void (*add_configuration)(const struct willis_run *run, struct willis_digest *digest);
+  /* What begin() takes for a step to work in; 0: not known. */
+  size_t (*bytes)(const struct willis_run *run);
   /* One step on training patient i of the data set. */
   enum willis_status (*step)(struct willis_run *run, ptrdiff_t i, double *loss,
                              struct willis_error *err);

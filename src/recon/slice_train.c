@@ -40,16 +40,20 @@ static enum willis_status check(const struct willis_run *run, struct willis_erro
   return WILLIS_OK;
 }
 
-static enum willis_status begin(struct willis_run *run, struct willis_error *err) {
+static struct willis_slice_gan_options gan_options(const struct willis_run *run) {
   const struct willis_train_options *o = run->options;
-  const ptrdiff_t edge = willis_dataset_sampling(run->training.dataset)->size;
-  const ptrdiff_t pixels = edge * edge;
   struct willis_slice_gan_options options = willis_slice_gan_defaults();
   options.slices = BATCH;
-  options.size = edge;
+  options.size = willis_dataset_sampling(run->training.dataset)->size;
   options.l1 = o->l1;
   options.learning_rate = o->learning_rate;
   options.seed = o->seed;
+  return options;
+}
+
+static enum willis_status begin(struct willis_run *run, struct willis_error *err) {
+  const struct willis_slice_gan_options options = gan_options(run);
+  const ptrdiff_t pixels = options.size * options.size;
   struct willis_slice_school *s = run->slices = willis_take_zeroed(1, sizeof *s);
   if (!s) return willis_fail_memory(err, "training of slices", 1, sizeof *s);
   s->condition = willis_take(BATCH * pixels * CONDITIONS, sizeof *s->condition);
@@ -58,8 +62,8 @@ static enum willis_status begin(struct willis_run *run, struct willis_error *err
   if (!s->condition || !s->target || !s->slab)
     return willis_fail_memory(err, "slices", (WILLIS_FEED_SLICES + BATCH) * pixels,
                               CONDITIONS * sizeof(float));
-  enum willis_status status =
-      willis_network_create("slice-discriminator", o->seed ^ judge_seed, &s->discriminator, err);
+  enum willis_status status = willis_network_create(
+      "slice-discriminator", options.seed ^ judge_seed, &s->discriminator, err);
   return status ? status
                 : willis_slice_gan_trainer_create(run->network, s->discriminator, &options,
                                                   &s->trainer, err);
@@ -74,6 +78,13 @@ static void end(struct willis_run *run) {
   willis_release(s->target);
   willis_release(s->slab);
   willis_release(s);
+}
+
+static size_t bytes(const struct willis_run *run) {
+  const struct willis_slice_gan_options options = gan_options(run);
+  const ptrdiff_t pixels = options.size * options.size;
+  return willis_slice_gan_training_bytes(run->network, run->slices->discriminator, &options) +
+         (size_t)pixels * ((WILLIS_FEED_SLICES + BATCH) * CONDITIONS + BATCH) * sizeof(float);
 }
 
 static void add_configuration(const struct willis_run *run, struct willis_digest *digest) {
@@ -213,6 +224,7 @@ const struct willis_lesson willis_slice_lesson = {
     .check = check,
     .begin = begin,
     .end = end,
+    .bytes = bytes,
     .add_configuration = add_configuration,
     .step = step,
     .predict = predict,

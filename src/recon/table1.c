@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "io/text.h"
 
+#include <math.h>
 #include <string.h>
 
 const char *const willis_method_label[WILLIS_METHODS] = {
@@ -17,9 +18,10 @@ const char *const willis_method_label[WILLIS_METHODS] = {
 
 /* M11, as fractions. */
 static const struct willis_published published[] = {
-    {90, 0.5681, 1.24e-3, 1.96e-2}, {46, 0.5706, 1.03e-3, 1.53e-2}, {24, 0.5643, 1.396e-3, 1.97e-2},
-    {10, 0.5222, 1.73e-3, 2.41e-2}, {5, 0.4535, 2.77e-3, 2.75e-2},  {3, 0.3217, 2.24e-3, 2.56e-2},
-    {2, 0.2683, 2.64e-3, 2.516e-2},
+    {90, 0.5681, 1.24e-3, 1.96e-2, NAN},  {46, 0.5706, 1.03e-3, 1.53e-2, NAN},
+    {24, 0.5643, 1.396e-3, 1.97e-2, NAN}, {10, 0.5222, 1.73e-3, 2.41e-2, NAN},
+    {5, 0.4535, 2.77e-3, 2.75e-2, NAN},   {3, 0.3217, 2.24e-3, 2.56e-2, NAN},
+    {2, 0.2683, 2.64e-3, 2.516e-2, NAN},
 };
 
 const struct willis_published *willis_published_find(int views) {

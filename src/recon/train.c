@@ -253,6 +253,7 @@ static enum willis_status measure(struct willis_run *run, struct willis_train_pl
   willis_release(sweep);
   if (!status) status = run->lesson->state_import(run, run->block, err);
   if (status) return status;
+  plan->bytes = run->lesson->bytes(run);
   plan->parameters = willis_network_parameter_count(run->network);
   plan->training_cases = n;
   plan->validation_cases = v;
