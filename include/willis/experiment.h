@@ -35,6 +35,8 @@ struct willis_experiment_options {
                         * the next smaller size: trainings start with them; null: from the seed */
   const char *setting; /* train with this candidate only: no trials, and not the paper's; null:
                         * trials choose, and the paper's is trained too */
+  const char *network; /* table 1: null or "dae", or another that learns from volumes ("unet"),
+                        * which wants `setting` and validates after every epoch */
   int seeds;           /* table 2: trainings of each system, with seeds `seed`, `seed` + 1 … */
   ptrdiff_t system_epochs[WILLIS_EXPERIMENT_SYSTEMS]; /* table 2, in place of `epochs`: of the
                                                        * conditional GAN, the L1 + conditional GAN,

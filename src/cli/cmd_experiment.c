@@ -11,7 +11,7 @@ static const double minute_s = 60;
 /* clang-format off */
 enum {
   DATA, FIRST, TEST_LAST, VALIDATE, SIZE, EPOCHS, TRIAL_EPOCHS, VIEWS, RESUME, ARC, MODE, TISSUE,
-  PATIENCE, BUDGET, DATA_NAME, ALSO, FROM, SETTING, MAX_MEMORY, SEEDS, SYSTEM_EPOCHS, WITH
+  PATIENCE, BUDGET, DATA_NAME, ALSO, FROM, SETTING, MAX_MEMORY, NETWORK, SEEDS, SYSTEM_EPOCHS, WITH
 };
 /* clang-format on */
 static const struct option_row rows[] = {
@@ -44,14 +44,16 @@ static const struct option_row rows[] = {
     [ALSO] = {"also", 0, OPTION_TEXT, "VOL[,VOL…]", NULL,
               "Also test on these volumes, for instance real scans", 0, 0},
     [FROM] = {"from", 0, OPTION_TEXT, "DIR", NULL,
-              "table1: start every training with DIR/dae-<views>.safetensors, of whatever size", 0,
+              "table1: start every training with DIR/<network>-<views>.safetensors, of any size", 0,
               0},
     [SETTING] = {"setting", 0, OPTION_TEXT, "NAME", NULL,
                  "Train with this candidate (a, b, c, d) alone: no trials, and not the paper's", 0,
                  0},
     [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
                     "Of each training: the fastest way that stays below", 0, 0},
-    [SEEDS] = {"seeds", 0, OPTION_INTEGER, "N", "3", "table2: trainings of each system", 1, 12},
+    [NETWORK] = {"network", 0, OPTION_CHOICE, "dae|unet", "dae",
+                 "table1: what is trained; unet wants --setting", 0, 0},
+    [SEEDS] = {"seeds", 0, OPTION_INTEGER, "N", "3", "table2: trainings of each system; more can follow", 0, 12},
     [SYSTEM_EPOCHS] = {"system-epochs", 0, OPTION_TEXT, "E,E,E,E", "10,10,8,1",
                        "table2: epochs of cgan, l1-cgan, dae, unet", 0, 0},
     [WITH] = {"with", 0, OPTION_TEXT, "MODEL[,MODEL…]", NULL, "table2: also test these models", 0,
@@ -151,6 +153,7 @@ static void read_common(const struct call *call, struct willis_experiment_option
   options->from = o[FROM].text;
   options->setting = o[SETTING].text;
   options->max_memory = o[MAX_MEMORY].given ? (size_t)o[MAX_MEMORY].integer : 0;
+  options->network = o[NETWORK].integer ? "unet" : NULL;
   options->seeds = (int)o[SEEDS].integer;
   options->seed = call->seed;
 }

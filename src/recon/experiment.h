@@ -110,6 +110,10 @@ willis_experiment_check(const struct willis_experiment_options *options, struct 
 static inline bool willis_experiment_runs(const struct willis_experiment *e, int method) {
   return method != WILLIS_METHOD_PAPER || !e->options->setting;
 }
+/* Of table 1. */
+static inline const char *willis_experiment_network(const struct willis_experiment *e) {
+  return e->options->network ? e->options->network : "dae";
+}
 static inline ptrdiff_t willis_experiment_cases(const struct willis_experiment *e) {
   return e->test + e->options->also_count;
 }

@@ -87,8 +87,8 @@ static enum willis_status infer(struct willis_experiment *e, int views, const ch
                                 const struct willis_grid *grid, struct willis_volume *prediction,
                                 struct willis_error *err) {
   char path[PATH_MAX];
-  enum willis_status status =
-      willis_experiment_path(e, path, "models/dae-%d%s.safetensors", err, views, ending);
+  enum willis_status status = willis_experiment_path(e, path, "models/%s-%d%s.safetensors", err,
+                                                     willis_experiment_network(e), views, ending);
   return status ? status : willis_experiment_infer(path, stack, grid, prediction, err);
 }
 

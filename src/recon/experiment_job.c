@@ -14,10 +14,13 @@
 #include <unistd.h>
 
 struct willis_job willis_job_defaults(const struct willis_experiment *e) {
-  return (struct willis_job){.seed = e->options->seed,
-                             .epochs = e->options->epochs,
-                             .validate = e->options->validate,
-                             .validate_every = willis_train_defaults().validate_every,
+  const struct willis_experiment_options *o = e->options;
+  return (struct willis_job){.network = o->network,
+                             .seed = o->seed,
+                             .epochs = o->epochs,
+                             .validate = o->validate,
+                             .validate_every =
+                                 o->network ? 1 : willis_train_defaults().validate_every,
                              .threshold = NAN};
 }
 

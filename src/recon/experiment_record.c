@@ -57,14 +57,14 @@ static json_t *costs(const struct willis_experiment *e) {
 static json_t *options_of(const struct willis_experiment *e) {
   const struct willis_experiment_options *o = e->options;
   return json_pack(
-      "{s:s, s:I, s:I, s:I, s:I, s:o, s:s, s:b, s:I, s:I, s:I, s:o, s:I, s:s?, s:b}", "data",
+      "{s:s, s:I, s:I, s:I, s:I, s:o, s:s, s:b, s:I, s:I, s:I, s:o, s:I, s:s?, s:b, s:s?}", "data",
       o->data_name ? o->data_name : e->cohort.name, "patients", (json_int_t)o->first, "test",
       (json_int_t)o->test_last, "validate", (json_int_t)o->validate, "size", (json_int_t)o->size,
       "arc_deg", number(o->arc_deg), "projection", o->mode == WILLIS_PROJECTION_SUM ? "sum" : "max",
       "tissue", (int)o->tissue, "epochs_at_most", (json_int_t)o->epochs, "trial_epochs",
       (json_int_t)o->trial_epochs, "patience_epochs", (json_int_t)o->patience,
       "budget_minutes_each", number(o->budget_s / 60), "seed", (json_int_t)o->seed, "setting",
-      o->setting, "started_from_models", o->from != NULL);
+      o->setting, "started_from_models", o->from != NULL, "network", o->network);
 }
 
 static json_t *patients_of(const struct willis_experiment *e) {

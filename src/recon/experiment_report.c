@@ -181,8 +181,10 @@ static enum willis_status write_markdown(const struct willis_experiment *e, int 
                    "private patients at 384³ whose volumes held skull and tissue, so they stand "
                    "beside ours for scale only.\n\n",
                    o->tissue ? "arteries with a synthetic shell and skull" : "arteries alone");
+  if (o->network) willis_out_print(&t, "The network is %s.\n\n", o->network);
   add_verdict(&t, e, rows);
-  add_rows(&t, e, rows, 0, e->test, o->arc_deg == 90 && o->mode == WILLIS_PROJECTION_MAX);
+  add_rows(&t, e, rows, 0, e->test,
+           o->arc_deg == 90 && o->mode == WILLIS_PROJECTION_MAX && !o->network);
   for (int i = 0; i < o->also_count; i++) {
     willis_out_print(&t, "## %s\n\nNot of the cohort; truth is its Otsu mask at %td³.\n\n",
                      e->extra[i].name, o->size);

@@ -36,15 +36,16 @@ int willis_setting_find(const char *name) {
 static enum willis_status name_job(struct willis_experiment *e, struct willis_job *job,
                                    const char *folder, int views, const char *ending,
                                    struct willis_error *err) {
-  enum willis_status status =
-      willis_experiment_path(e, job->model, "%s/dae-%d%s.safetensors", err, folder, views, ending);
+  const char *network = willis_experiment_network(e);
+  enum willis_status status = willis_experiment_path(e, job->model, "%s/%s-%d%s.safetensors", err,
+                                                     folder, network, views, ending);
   if (!status)
-    status = willis_experiment_path(e, job->log, "logs/dae-%d%s.csv", err, views, ending);
+    status = willis_experiment_path(e, job->log, "logs/%s-%d%s.csv", err, network, views, ending);
   if (status || !e->options->from) return status;
   /* Trials start as their candidate would. */
   bool paper = job->setting == &willis_setting_paper;
-  int n = snprintf(job->from, sizeof job->from, "%s/dae-%d%s.safetensors", e->options->from, views,
-                   paper ? "-paper" : "");
+  int n = snprintf(job->from, sizeof job->from, "%s/%s-%d%s.safetensors", e->options->from, network,
+                   views, paper ? "-paper" : "");
   if (n < 0 || (size_t)n >= sizeof job->from)
     return willis_fail(err, WILLIS_IO, "%s: the path is too long", e->options->from);
   return WILLIS_OK;

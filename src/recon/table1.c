@@ -38,6 +38,10 @@ static enum willis_status check_options(const struct willis_experiment_options *
     for (int k = 0; k < i; k++)
       if (o->views[i] == o->views[k])
         return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d views are listed twice", o->views[i]);
+  if (o->network && !o->setting)
+    return willis_fail(err, WILLIS_INVALID_ARGUMENT,
+                       "network %s: the paper has no setting for it; name one (a, b, c)",
+                       o->network);
   if (o->setting && willis_setting_find(o->setting) < 0)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "no setting is called '%s'", o->setting);
   if (o->epochs < 1 || o->trial_epochs < 1)
@@ -58,6 +62,7 @@ static void add_options(const struct willis_experiment *e, struct willis_digest 
   if (o->setting || o->from)
     willis_digest_add_text(digest, "setting %s warm %d\n", o->setting ? o->setting : "",
                            o->from != NULL);
+  if (o->network) willis_digest_add_text(digest, "network %s\n", o->network);
   const struct willis_setting *s = willis_setting_candidate;
   const int named = o->setting ? willis_setting_find(o->setting) : -1;
   for (int c = 0; c < willis_setting_candidates; c++)

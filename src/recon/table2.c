@@ -148,9 +148,9 @@ static enum willis_status check(const struct willis_experiment_options *o,
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "size %td: expected a multiple of 64, for the conditional GAN", o->size);
   const int most = (WILLIS_RIVALS_MOST - CLASSICAL) / (WILLIS_EXPERIMENT_SYSTEMS + 1);
-  if (o->seeds < 1 || o->seeds > most || o->with_count < 0 || o->with_count > most)
+  if (o->seeds < 0 || o->seeds > most || o->with_count < 0 || o->with_count > most)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
-                       "%d seeds and %d other models: expected 1 and 0 to %d", o->seeds,
+                       "%d seeds and %d other models: expected 0 to %d", o->seeds,
                        o->with_count, most);
   for (int s = 0; s < WILLIS_EXPERIMENT_SYSTEMS; s++)
     if (o->system_epochs[s] < 1)
@@ -203,6 +203,7 @@ static enum willis_status run_all(struct willis_table2 *t, struct willis_error *
   enum willis_status status = WILLIS_OK;
   for (int i = 0; i < t->rivals && !status; i++)
     if (!willis_rival_learns(&t->rival[i])) status = run_rival(t, &t->rival[i], err);
+  if (!status) status = write_all(t, err);
   for (int k = 0; k < o->seeds; k++)
     for (int i = 0; i < t->rivals && !status; i++) {
       struct willis_rival *r = &t->rival[i];

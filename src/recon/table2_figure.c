@@ -60,7 +60,8 @@ enum willis_status willis_table2_curves(const struct willis_table2 *t, struct wi
           willis_curve_make(t->rival[i].outcome.epoch, t->rival[i].outcome.epochs, &curve[i], err);
   if (!status) {
     const int charts = make_charts(t, curve, text, line, chart);
-    status = willis_charts_write(path, chart, charts, 2, true, err);
+    /* Nothing is trained yet. */
+    if (charts) status = willis_charts_write(path, chart, charts, 2, true, err);
   }
   for (int i = 0; i < t->rivals; i++) willis_release(curve[i].epoch);
   return status;

@@ -131,6 +131,37 @@ static void same_bits(void **state) {
   end(&whole);
 }
 
+/* The discriminator learns before the generator is asked. When that cannot learn, it has not. */
+static void fails_as_a_whole(void **state) {
+  (void)state;
+  struct game g = begin(100);
+  struct willis_slice_gan_loss loss;
+  struct willis_error err;
+  step(&g, 1, &loss);
+  const size_t size = willis_slice_gan_state_bytes(g.trainer);
+  unsigned char *before = willis_take((ptrdiff_t)size, 1), *after = willis_take((ptrdiff_t)size, 1);
+  willis_slice_gan_state_export(g.trainer, before);
+  float *wide = room_for(PIXELS);
+  for (int i = 0; i < PIXELS; i++) wide[i] = target[i];
+  wide[0] = NAN; /* the discriminator's gradient hears of it too */
+  assert_int_equal(willis_slice_gan_step(g.trainer, condition, wide, &loss, &err), WILLIS_NUMERIC);
+  willis_slice_gan_state_export(g.trainer, after);
+  assert_memory_equal(before, after, size);
+  end(&g);
+  /* An L1 term beyond what a float holds: only the generator's gradient is not finite. */
+  g = begin(1e300);
+  willis_slice_gan_state_export(g.trainer, before);
+  assert_int_equal(willis_slice_gan_step(g.trainer, condition, target, &loss, &err),
+                   WILLIS_NUMERIC);
+  assert_non_null(strstr(err.message, "slice-generator"));
+  willis_slice_gan_state_export(g.trainer, after);
+  assert_memory_equal(before, after, size);
+  willis_release(wide);
+  willis_release(before);
+  willis_release(after);
+  end(&g);
+}
+
 static void refuses(void **state) {
   (void)state;
   struct game g = begin(100);
@@ -160,9 +191,8 @@ static void refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(learns_to_draw),
-      cmocka_unit_test(pure_gan_is_not_held_to_the_target),
-      cmocka_unit_test(same_bits),
+      cmocka_unit_test(learns_to_draw), cmocka_unit_test(pure_gan_is_not_held_to_the_target),
+      cmocka_unit_test(same_bits),      cmocka_unit_test(fails_as_a_whole),
       cmocka_unit_test(refuses),
   };
   return cmocka_run_group_tests(tests, draw, NULL);
