@@ -1,4 +1,4 @@
-/* The visual hull with a continuity prior (doc/method.md, M18): relaxation labelling after
+/* The visual hull with a continuity prior (doc/method.md, M16): relaxation labelling after
  * Rosenfeld, Hummel and Zucker (1976). Voxels on a ray compete for being what the picture shows
  * there, and what lies in one piece with its neighbours wins. */
 #include <willis/projector.h>

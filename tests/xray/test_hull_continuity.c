@@ -9,7 +9,8 @@ static struct willis_projections views_of(const struct willis_volume *volume, in
                                           double step_deg) {
   struct willis_error err;
   struct willis_projections stack;
-  assert_ok(willis_projections_create(&stack, N, N, views, &err));
+  const ptrdiff_t n = volume->grid.size[0];
+  assert_ok(willis_projections_create(&stack, n, n, views, &err));
   willis_grid_centre(&volume->grid, stack.isocenter_mm);
   stack.mode = WILLIS_PROJECTION_MAX;
   for (int v = 0; v < views; v++) stack.view[v] = willis_view_parallel(step_deg * v, &volume->grid);
@@ -53,6 +54,39 @@ static void a_slice_by_hand(void **state) {
   double sum = 0;
   for (ptrdiff_t i = 0; i < N * N * N; i++) sum += (double)belief.voxels[i];
   assert_true(fabs(sum - 4) < 1e-5);
+  willis_volume_release(&belief);
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+}
+
+/* Against tests/oracle/xray_continuity.py. */
+static void as_in_numpy(void **state) {
+  (void)state;
+  enum { EDGE = 14 };
+  struct willis_error err;
+  struct willis_volume volume = random_volume(EDGE, 1, 1), belief;
+  struct oracle oracle = oracle_open("../oracle/xray_continuity.txt");
+  double *expected = calloc(EDGE * EDGE * EDGE, sizeof *expected);
+  assert_non_null(expected);
+  for (ptrdiff_t i = 0; i < EDGE * EDGE * EDGE; i++) volume.voxels[i] = 0;
+  for (int part = 0; part < 2; part++) {
+    const ptrdiff_t count = (ptrdiff_t)oracle_number(&oracle);
+    for (ptrdiff_t i = 0; i < count; i++) {
+      ptrdiff_t place = 0, scale = 1;
+      for (int a = 0; a < 3; a++, scale *= EDGE) place += scale * (ptrdiff_t)oracle_number(&oracle);
+      if (part)
+        expected[place] = oracle_number(&oracle);
+      else
+        volume.voxels[place] = (float)oracle_number(&oracle);
+    }
+  }
+  oracle_close(&oracle);
+  struct willis_projections stack = views_of(&volume, 2, 90);
+  assert_ok(willis_volume_create(&belief, &volume.grid, &err));
+  assert_ok(willis_hull_continuity(&stack, &belief, &err));
+  for (ptrdiff_t i = 0; i < EDGE * EDGE * EDGE; i++)
+    assert_true(fabs((double)belief.voxels[i] - expected[i]) < 1e-4 * expected[i] + 2e-6);
+  free(expected);
   willis_volume_release(&belief);
   willis_projections_release(&stack);
   willis_volume_release(&volume);
@@ -170,11 +204,9 @@ static void nothing_is_seen(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_slice_by_hand),
-      cmocka_unit_test(explains_every_picture),
-      cmocka_unit_test(fewer_ghosts_than_the_hull),
-      cmocka_unit_test(same_bits_for_any_threads),
-      cmocka_unit_test(nothing_is_seen),
+      cmocka_unit_test(a_slice_by_hand),           cmocka_unit_test(as_in_numpy),
+      cmocka_unit_test(explains_every_picture),    cmocka_unit_test(fewer_ghosts_than_the_hull),
+      cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(nothing_is_seen),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
