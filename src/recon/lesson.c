@@ -21,14 +21,8 @@ static struct willis_trainer_options trainer_options(const struct willis_run *ru
   const struct willis_train_options *o = run->options;
   const struct willis_sampling *s = willis_dataset_sampling(run->training.dataset);
   struct willis_trainer_options options = willis_trainer_defaults();
-  willis_padding_init(&run->padding, s->size);
-  for (int a = 0; a < 3; a++)
-    options.size[a] = run->lesson->any_views ? s->size : run->padding.edge;
-  if (!run->lesson->any_views && run->padding.edge > s->size)
-    willis_warn(run->warnings,
-                "%td³ voxels are padded with zeros to %td³ for the network, where the padding "
-                "counts as background; validation crops",
-                s->size, run->padding.edge);
+  const ptrdiff_t edge = run->lesson->any_views ? s->size : willis_padding_edge(s->size);
+  for (int a = 0; a < 3; a++) options.size[a] = edge;
   options.alpha = o->alpha;
   options.gamma = o->gamma;
   options.learning_rate = o->learning_rate;
@@ -39,6 +33,13 @@ static struct willis_trainer_options trainer_options(const struct willis_run *ru
 
 static enum willis_status begin(struct willis_run *run, struct willis_error *err) {
   const struct willis_trainer_options options = trainer_options(run);
+  const ptrdiff_t size = willis_dataset_sampling(run->training.dataset)->size;
+  willis_padding_init(&run->padding, size);
+  if (options.size[0] > size)
+    willis_warn(run->warnings,
+                "%td³ voxels are padded with zeros to %td³ for the network, where the padding "
+                "counts as background; validation crops",
+                size, options.size[0]);
   return willis_trainer_create(run->network, &options, &run->trainer, err);
 }
 

@@ -150,8 +150,8 @@ static enum willis_status check(const struct willis_experiment_options *o,
   const int most = (WILLIS_RIVALS_MOST - CLASSICAL) / (WILLIS_EXPERIMENT_SYSTEMS + 1);
   if (o->seeds < 0 || o->seeds > most || o->with_count < 0 || o->with_count > most)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
-                       "%d seeds and %d other models: expected 0 to %d", o->seeds,
-                       o->with_count, most);
+                       "%d seeds and %d other models: expected 0 to %d", o->seeds, o->with_count,
+                       most);
   for (int s = 0; s < WILLIS_EXPERIMENT_SYSTEMS; s++)
     if (o->system_epochs[s] < 1)
       return willis_fail(err, WILLIS_INVALID_ARGUMENT, "expected at least one epoch");
