@@ -10,7 +10,7 @@
 
 #include <willis/network.h>
 
-enum { WILLIS_HULL_VOXEL = 8, WILLIS_HULL_STEPS = 20, WILLIS_HULL_EXCHANGES = 3 };
+enum { WILLIS_HULL_VOXEL = 10, WILLIS_HULL_STEPS = 20, WILLIS_HULL_EXCHANGES = 3 };
 
 /* What the network sees of one head. */
 struct willis_hull_input {
@@ -67,9 +67,6 @@ struct willis_hull_lesson {
 WILLIS_CHECKED enum willis_status willis_trainer_hull_step(struct willis_trainer *trainer,
                                                            const struct willis_hull_lesson *lesson,
                                                            double *loss, struct willis_error *err);
-/* What the trainer holds. */
-size_t willis_trainer_hull_bytes(const struct willis_trainer *trainer);
-
 /* What the trainer holds. */
 size_t willis_trainer_hull_bytes(const struct willis_trainer *trainer);
 

@@ -2,9 +2,10 @@
  * one job a piece of the list, which goes through its views in order; so no sum depends on threads.
  * Backward computes everything between the bids and the pool again: kept would be views × rows.
  *
- *   d bid_i = Σ_v ( softmax_i · Σ_{j on the ray} d rival_j − d rival_i ),  softmax_i =
- * exp(−rival_i)
- */
+ *   d bid_i = Σ_v ( exp(bid_i)·Σ_r w_ir Σ_j w_jr d rival_j/among_j − d rival_i ),
+ *   among_j = Σ_r w_jr Σ_k w_kr exp(bid_k)
+ *
+ * Bids are weighed against the highest of all, so that no exponential overflows. */
 #include "nn/ray_exchange.h"
 
 #include "nn/pairs.h"
@@ -43,7 +44,8 @@ void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows,
 void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *s, ptrdiff_t rows, ptrdiff_t rays,
                                       int channels, bool training, struct willis_arena *arena) {
   *s = (struct willis_ray_scratch){0};
-  s->rival = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
+  s->weight = willis_arena_take(arena, rows * R, sizeof(float));
+  s->among = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
   s->level = willis_arena_take(arena, GROUP * rays * R, sizeof(float));
   s->packed = willis_arena_take(arena, (ptrdiff_t)most(channels, IN) * most(POOLED, channels),
                                 sizeof(float));
@@ -75,27 +77,69 @@ static inline float exponential(float x) {
   return y * power;
 }
 
-/* rival[i] of one view; `level` holds the rays' log-sums. */
-static void weigh_bids(const struct willis_ray_views *views, int v, const float *point,
-                       float *level, float *rival) {
-  const int32_t *ray = views->ray + v * views->rows;
-  for (ptrdiff_t l = 0; l < views->rays * R; l++) level[l] = -INFINITY;
-  for (ptrdiff_t i = 0; i < views->rows; i++)
-    for (int r = 0; ray[i] >= 0 && r < R; r++)
-      level[ray[i] * R + r] = fmaxf(level[ray[i] * R + r], point[i * POINT + r]);
-  /* The sum takes the maximum's place at the end; until then rival holds the exponents. */
-  for (ptrdiff_t i = 0; i < views->rows; i++)
+/* log(x) for normal x > 0, absolute error 2e-7: x = 2^n·m, m about 1, log m =
+ * 2·artanh((m−1)/(m+1)). */
+static inline float logarithm(float x) {
+  const int32_t half = 0x3f3504f3; /* √½ */
+  int32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const int32_t n = (bits - half) >> 23;
+  bits -= n * (1 << 23);
+  float m;
+  memcpy(&m, &bits, sizeof m);
+  const float s = (m - 1) / (m + 1), q = s * s;
+  float y = 1.0f / 9;
+  y = y * q + 1.0f / 7;
+  y = y * q + 1.0f / 5;
+  y = y * q + 1.0f / 3;
+  y = y * q + 1;
+  return (float)n * 0.69314718f + 2 * s * y;
+}
+
+/* A bid below the highest, bounded so that its weight is no denormal number. */
+static inline float below_top(float bid, float top) {
+  const float least = -80;
+  return bid - top > least ? bid - top : least;
+}
+
+static void weigh_bids(ptrdiff_t rows, const float *point, struct willis_ray_scratch *s) {
+  for (int r = 0; r < R; r++) s->top[r] = -INFINITY;
+  for (ptrdiff_t i = 0; i < rows; i++)
     for (int r = 0; r < R; r++)
-      rival[i * R + r] = ray[i] < 0 ? 0 : point[i * POINT + r] - level[ray[i] * R + r];
-  for (ptrdiff_t l = 0; l < views->rays * R; l++) level[l] = 0;
+      s->top[r] = s->top[r] > point[i * POINT + r] ? s->top[r] : point[i * POINT + r];
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < rows; i++)
+    for (int r = 0; r < R; r++)
+      s->weight[i * R + r] = exponential(below_top(point[i * POINT + r], s->top[r]));
+}
+
+/* level[rays] of one view = Σ w·x, x: [rows][BIDS]. */
+static void gather_rays(const struct willis_ray_views *views, int v, const float *x, float *level) {
+  const struct willis_ray_place *place = views->place + v * views->rows;
+  memset(level, 0, (size_t)(views->rays * R) * sizeof *level);
+  for (ptrdiff_t i = 0; i < views->rows; i++) {
+    const struct willis_ray_taps taps = willis_ray_taps(&place[i], views->pitch[v]);
+    for (int t = 0; t < taps.count; t++)
+      for (int r = 0; r < R; r++)
+        level[(ptrdiff_t)taps.ray[t] * R + r] += taps.weight[t] * x[i * R + r];
+  }
+}
+
+/* sum[BIDS] of one voxel = Σ w·level over its rays. */
+static inline void read_rays(const struct willis_ray_place *place, int32_t pitch,
+                             const float *level, float *sum) {
+  const struct willis_ray_taps taps = willis_ray_taps(place, pitch);
+  for (int r = 0; r < R; r++) sum[r] = 0;
+  for (int t = 0; t < taps.count; t++)
+    for (int r = 0; r < R; r++) sum[r] += taps.weight[t] * level[(ptrdiff_t)taps.ray[t] * R + r];
+}
+
+/* `among` of one view. */
+static void look_around(const struct willis_ray_views *views, int v, const float *weight,
+                        float *level, float *among) {
+  gather_rays(views, v, weight, level);
   for (ptrdiff_t i = 0; i < views->rows; i++)
-    for (int r = 0; ray[i] >= 0 && r < R; r++)
-      level[ray[i] * R + r] += exponential(rival[i * R + r]);
-  for (ptrdiff_t l = 0; l < views->rays * R; l++)
-    if (level[l] > 0) level[l] = logf(level[l]);
-  for (ptrdiff_t i = 0; i < views->rows; i++)
-    for (int r = 0; ray[i] >= 0 && r < R; r++)
-      rival[i * R + r] = level[ray[i] * R + r] - rival[i * R + r];
+    read_rays(&views->place[v * views->rows + i], views->pitch[v], level, among + i * R);
 }
 
 /* One view's rows [begin, begin+count): what goes into the small network, and what comes out. */
@@ -108,24 +152,28 @@ static void piece_init(struct piece *piece) {
   for (int i = 0; i < CHUNK; i++) piece->order[i] = i;
 }
 
-static void ask_view(const struct willis_ray_views *views, int v, const float *rival,
-                     const float *point, const float *packed, ptrdiff_t begin, ptrdiff_t count,
-                     struct piece *piece) {
+/* Rows [begin, begin+count) of view v, `g` of the group. */
+static void ask_view(const struct willis_ray_views *views, int v, int g,
+                     const struct willis_ray_scratch *s, const float *point, ptrdiff_t begin,
+                     ptrdiff_t count, struct piece *piece) {
   const float *seen = views->seen + (v * views->rows + begin) * S, *about = views->about + v * A;
+  const float *among = s->among + (g * views->rows + begin) * R;
+  const struct willis_ray_place *place = views->place + v * views->rows + begin;
   for (ptrdiff_t i = 0; i < count; i++) {
     float *in = piece->in + i * IN;
-    memcpy(in, rival + (begin + i) * R, R * sizeof *in);
+    const float *own = point + (begin + i) * POINT;
+    for (int r = 0; r < R; r++)
+      in[r] = place[i].ray < 0 ? 0 : logarithm(among[i * R + r]) - below_top(own[r], s->top[r]);
     memcpy(in + R, seen + i * S, S * sizeof *in);
     memcpy(in + R + S, about, A * sizeof *in);
-    memcpy(piece->hidden + i * E, point + (begin + i) * POINT + R, E * sizeof *in);
+    memcpy(piece->hidden + i * E, own + R, E * sizeof *in);
   }
   struct willis_pairs all = {count, piece->order, piece->order};
-  willis_pair_kernels(E)->product(&all, piece->in, IN, IN, packed, E, piece->hidden, E);
-  const int32_t *ray = views->ray + v * views->rows + begin;
+  willis_pair_kernels(E)->product(&all, piece->in, IN, IN, s->packed, E, piece->hidden, E);
   for (ptrdiff_t i = 0; i < count; i++)
     for (int e = 0; e < E; e++) {
       float *h = &piece->hidden[i * E + e];
-      *h = *h > 0 && ray[i] >= 0 ? *h : 0;
+      *h = *h > 0 && place[i].ray >= 0 ? *h : 0;
     }
 }
 
@@ -170,20 +218,20 @@ void willis_ray_exchange_forward(struct willis_ray_exchange *layer,
   memset(layer->pooled, 0, (size_t)(rows * POOLED) * sizeof(float));
   if (layer->best) memset(layer->best, NONE, (size_t)(rows * E));
   willis_pairs_pack(IN, E, p->ray_weight, 1, IN, scratch->packed);
+  weigh_bids(rows, layer->point, scratch);
   for (int first = 0; first < views->views; first += GROUP) {
     const int group = views->views - first < GROUP ? views->views - first : GROUP;
 #pragma omp parallel for schedule(static, 1)
     for (int g = 0; g < group; g++)
-      weigh_bids(views, first + g, layer->point, scratch->level + g * views->rays * R,
-                 scratch->rival + g * rows * R);
+      look_around(views, first + g, scratch->weight, scratch->level + g * views->rays * R,
+                  scratch->among + g * rows * R);
 #pragma omp parallel for schedule(dynamic, 1)
     for (ptrdiff_t begin = 0; begin < rows; begin += CHUNK) {
       const ptrdiff_t count = rows - begin < CHUNK ? rows - begin : CHUNK;
       struct piece piece;
       piece_init(&piece);
       for (int g = 0; g < group; g++) {
-        ask_view(views, first + g, scratch->rival + g * rows * R, layer->point, scratch->packed,
-                 begin, count, &piece);
+        ask_view(views, first + g, g, scratch, layer->point, begin, count, &piece);
         pool(layer, views->share, first + g, begin, count, &piece);
       }
     }
@@ -212,23 +260,25 @@ static void answer_view(const struct willis_ray_exchange *layer, const float *sh
   willis_pair_kernels(R)->product(&all, piece->hidden, E, E, packed, R, d_rival + begin * R, R);
 }
 
-/* Σ d rival of every ray of one view. */
-static void gather_rivals(const struct willis_ray_views *views, int v, const float *d_rival,
-                          float *level) {
-  const int32_t *ray = views->ray + v * views->rows;
-  memset(level, 0, (size_t)(views->rays * R) * sizeof *level);
-  for (ptrdiff_t i = 0; i < views->rows; i++)
-    for (int r = 0; ray[i] >= 0 && r < R; r++) level[ray[i] * R + r] += d_rival[i * R + r];
+/* d_rival/among, the gradient of `among`, to the rays. */
+static void answer_rays(const struct willis_ray_views *views, int v, const float *d_rival,
+                        float *among, float *level) {
+  for (ptrdiff_t i = 0; i < views->rows * R; i++)
+    among[i] = among[i] > 0 ? d_rival[i] / among[i] : 0;
+  gather_rays(views, v, among, level);
 }
 
-static void share_out(const struct willis_ray_views *views, int v, const float *rival,
+static void share_out(const struct willis_ray_views *views, int v, const float *weight,
                       const float *d_rival, const float *level, ptrdiff_t begin, ptrdiff_t end,
                       float *d_point) {
-  const int32_t *ray = views->ray + v * views->rows;
-  for (ptrdiff_t i = begin; i < end; i++)
-    for (int r = 0; ray[i] >= 0 && r < R; r++)
-      d_point[i * POINT + r] +=
-          exponential(-rival[i * R + r]) * level[ray[i] * R + r] - d_rival[i * R + r];
+  for (ptrdiff_t i = begin; i < end; i++) {
+    float d[R];
+    const struct willis_ray_place *place = &views->place[v * views->rows + i];
+    if (place->ray < 0) continue;
+    read_rays(place, views->pitch[v], level, d);
+    for (int r = 0; r < R; r++)
+      d_point[i * POINT + r] += weight[i * R + r] * d[r] - d_rival[i * R + r];
+  }
 }
 
 /* Through the views: d_pooled → d_point and the gradient of ray_weight. */
@@ -241,13 +291,14 @@ static void through_views(struct willis_ray_exchange *layer, const struct willis
   memset(s->d_point, 0, (size_t)(rows * POINT) * sizeof(float));
   memset(s->d_weight, 0, SHARDS * IN * E * sizeof(float));
   willis_pairs_pack(IN, E, p->ray_weight, 1, IN, s->packed);
+  weigh_bids(rows, layer->point, s);
   willis_pairs_pack(E, R, p->ray_weight, IN, 1, backwards);
   for (int first = 0; first < views->views; first += GROUP) {
     const int group = views->views - first < GROUP ? views->views - first : GROUP;
 #pragma omp parallel for schedule(static, 1)
     for (int g = 0; g < group; g++)
-      weigh_bids(views, first + g, layer->point, s->level + g * views->rays * R,
-                 s->rival + g * rows * R);
+      look_around(views, first + g, s->weight, s->level + g * views->rays * R,
+                  s->among + g * rows * R);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int shard = 0; shard < SHARDS; shard++) {
       struct piece piece;
@@ -256,8 +307,7 @@ static void through_views(struct willis_ray_exchange *layer, const struct willis
       for (ptrdiff_t begin = rows * shard / SHARDS; begin < end; begin += count) {
         count = end - begin < CHUNK ? end - begin : CHUNK;
         for (int g = 0; g < group; g++) {
-          ask_view(views, first + g, s->rival + g * rows * R, layer->point, s->packed, begin, count,
-                   &piece);
+          ask_view(views, first + g, g, s, layer->point, begin, count, &piece);
           answer_view(layer, views->share, s->d_pooled, first + g, begin, count, backwards,
                       s->d_point, s->d_rival + g * rows * R, &piece);
           struct willis_pairs all = {count, piece.order, piece.order};
@@ -268,11 +318,12 @@ static void through_views(struct willis_ray_exchange *layer, const struct willis
     }
 #pragma omp parallel for schedule(static, 1)
     for (int g = 0; g < group; g++)
-      gather_rivals(views, first + g, s->d_rival + g * rows * R, s->level + g * views->rays * R);
+      answer_rays(views, first + g, s->d_rival + g * rows * R, s->among + g * rows * R,
+                  s->level + g * views->rays * R);
 #pragma omp parallel for schedule(static)
     for (ptrdiff_t begin = 0; begin < rows; begin += CHUNK)
       for (int g = 0; g < group; g++)
-        share_out(views, first + g, s->rival + g * rows * R, s->d_rival + g * rows * R,
+        share_out(views, first + g, s->weight, s->d_rival + g * rows * R,
                   s->level + g * views->rays * R, begin,
                   rows - begin < CHUNK ? rows : begin + CHUNK, s->d_point);
   }

@@ -1,10 +1,12 @@
 /* What voxels on a ray tell each other, and what the views tell a voxel. Every voxel bids for its
- * rays; on every ray the bids are weighed against each other as a softmax does; what comes of that
- * and what the view shows go through a small network, for every view the same; mean and maximum
- * over the views change the voxel. So any number of views in any order will do.
+ * rays, those around its shadow with linear weights w; on every ray the bids are weighed against
+ * each other as a softmax does; what comes of that and what the view shows go through a small
+ * network, for every view the same; mean and maximum over the views change the voxel. So any number
+ * of views in any order will do.
  *
  *   [bid, self] = W_p·norm(x) + b_p                               R and E numbers a voxel
- *   rival_v = log Σ_{j on i's ray in view v} exp(bid_j) − bid_i   ≥ 0; 0 for who is alone
+ *   rival_v = log Σ_r w_ir Σ_j w_jr exp(bid_j) − bid_i            r: rays of view v; 0 for who is
+ *                                                                 alone in the middle of a ray
  *   e_v = ReLU(W_r·[rival_v, seen_v, about_v] + self)
  *   y = x + W_o·[mean_v e_v, max_v e_v] + b_o                     over views that see the voxel
  *
@@ -13,6 +15,7 @@
 #define WILLIS_NN_RAY_EXCHANGE_H
 
 #include "base/memory.h"
+#include "base/ray_place.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,10 +35,11 @@ enum {
 struct willis_ray_views {
   ptrdiff_t rows, rays;
   int views;
-  const int32_t *ray; /* [views][rows], below `rays`; −1 where a view does not see a voxel */
-  const float *seen;  /* [views][rows][WILLIS_RAY_SEEN] */
-  const float *about; /* [views][WILLIS_RAY_ABOUT] */
-  const float *share; /* [rows] 1/(views that see it), 0 for none */
+  const struct willis_ray_place *place; /* [views][rows], rays below `rays` */
+  const int32_t *pitch;                 /* [views] rays in a row of them */
+  const float *seen;                    /* [views][rows][WILLIS_RAY_SEEN] */
+  const float *about;                   /* [views][WILLIS_RAY_ABOUT] */
+  const float *share;                   /* [rows] 1/(views that see it), 0 for none */
 };
 
 /* As PyTorch's nn.Linear: weight [outputs][inputs]. */
@@ -57,9 +61,11 @@ struct willis_ray_exchange {
 
 /* Memory that layers share, one at a time; the second part in training. */
 struct willis_ray_scratch {
-  float *rival;  /* [2][rows][BIDS] */
-  float *level;  /* [2][rays][BIDS] */
-  float *packed; /* weights */
+  float top[WILLIS_RAY_BIDS]; /* the highest bids */
+  float *weight;              /* [rows][BIDS] exp(bid − top) */
+  float *among;               /* [2][rows][BIDS] Σ w Σ w·weight */
+  float *level;               /* [2][rays][BIDS] */
+  float *packed;              /* weights */
   float *d_rival;
   float *normal;             /* [rows][channels] */
   float *d_point, *d_pooled; /* [rows][POINT], [rows][POOLED] */

@@ -7,9 +7,9 @@
 
 /* About what inference and training take for a voxel of the hull, and for each view of it. */
 enum {
-  WILLIS_HULL_CASE_ROW_BYTES = 900,
-  WILLIS_HULL_CASE_LESSON_BYTES = 4000,
-  WILLIS_HULL_CASE_VIEW_BYTES = 32
+  WILLIS_HULL_CASE_ROW_BYTES = 940,
+  WILLIS_HULL_CASE_LESSON_BYTES = 4040,
+  WILLIS_HULL_CASE_VIEW_BYTES = 40
 };
 
 struct willis_hull_case {

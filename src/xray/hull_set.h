@@ -8,11 +8,13 @@
 #ifndef WILLIS_XRAY_HULL_SET_H
 #define WILLIS_XRAY_HULL_SET_H
 
+#include "base/ray_place.h"
+
 #include <willis/geometry.h>
 
 #include <stdint.h>
 
-enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXEL = 8 };
+enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXEL = 10 };
 
 /* A hull voxel's least pixel, in units: chosen on training patients for a recall of 0.999. */
 #define WILLIS_HULL_SET_LEAST_MAX 0.1
@@ -23,14 +25,17 @@ struct willis_hull_set {
   int views;
   double unit;
   int32_t *voxel; /* [rows] index in the grid, ascending */
-  /* [rows][8]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that see
-   * it, log2 of the number of views, how evenly their directions are spread, which part of them
-   * sees it, 1 for SUM */
+  /* [rows][10]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that
+   * see it, log2 of the number of views, how evenly their directions are spread, which part of them
+   * sees it, 1 for SUM; for SUM φ of the solution (hull_solution.h) and log2 of it + 1/16, else 0
+   */
   float *about_voxel;
   float *seen; /* [views][rows][7]: φ(p), log2(p + 1/16), φ(p) − φ(least), and φ of the pixels
                   one voxel right, left, below, above − φ(p); 0 where not seen */
-  int32_t *ray; /* [views][rows] the bin, one voxel wide at the isocenter, that its shadow falls
-                   in; below `rays`, −1 where not seen */
+  /* [views][rows] where its shadow falls among the rays of a view, which are as wide as a voxel at
+   * the isocenter; below `rays` */
+  struct willis_ray_place *place;
+  int32_t *pitch;    /* [views] rays in a row of them */
   float *about_view; /* [views][3]: x² − y², 2xy and z² of the beam's direction in the grid */
   float *share;      /* [rows] 1/(views that see it), 0 for none */
 };

@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "failing_allocator.h"
 
-enum { X = 7, Y = 6, Z = 5, VIEWS = 3, RAYS = 20, MISSED = 3 };
+enum { X = 7, Y = 6, Z = 5, VIEWS = 3, PITCH = 5, DOWN = 4, RAYS = PITCH * DOWN, MISSED = 3 };
 static const ptrdiff_t size[3] = {X, Y, Z};
 
 /* What the oracle makes too. */
@@ -17,13 +17,22 @@ struct small_case {
   struct willis_lattice lattice;
   struct willis_hull_input input;
   float *voxel, *seen, *about, *share, *target;
-  int32_t *ray;
+  struct willis_ray_place *place;
 };
 
-static int32_t ray_of(float draw) {
-  if (draw < -0.8f) return -1;
-  int32_t ray = (int32_t)((draw + 1) / 2 * RAYS);
-  return ray < RAYS ? ray : RAYS - 1;
+static const int32_t pitch[VIEWS] = {PITCH, PITCH, PITCH};
+
+static int32_t least(int32_t a, int32_t b) {
+  return a < b ? a : b;
+}
+
+static struct willis_ray_place place_number(int i) {
+  const float draw = number(5, i), across = number(8, i), down = number(9, i);
+  if (draw < -0.8f) return (struct willis_ray_place){.ray = -1};
+  const int32_t column = least((int32_t)((draw + 1) / 2 * (PITCH - 1)), PITCH - 2);
+  const int32_t line = least((int32_t)((number(7, i) + 1) / 2 * (DOWN - 1)), DOWN - 2);
+  return (struct willis_ray_place){line * PITCH + column, across > 0 ? across : 0,
+                                   down > 0 ? down : 0};
 }
 
 static void small_case_init(struct small_case *c) {
@@ -36,21 +45,21 @@ static void small_case_init(struct small_case *c) {
   c->about = numbers(4, VIEWS * WILLIS_RAY_ABOUT);
   c->target = numbers(6, count);
   c->share = room_for(count);
-  c->ray = willis_take(VIEWS * count, sizeof *c->ray);
-  assert_non_null(c->ray);
-  for (int i = 0; i < VIEWS * count; i++) c->ray[i] = ray_of(number(5, i));
+  c->place = willis_take(VIEWS * count, sizeof *c->place);
+  assert_non_null(c->place);
+  for (int i = 0; i < VIEWS * count; i++) c->place[i] = place_number(i);
   for (int i = 0; i < count; i++) {
     int views = 0;
-    for (int v = 0; v < VIEWS; v++) views += c->ray[v * count + i] >= 0;
+    for (int v = 0; v < VIEWS; v++) views += c->place[v * count + i].ray >= 0;
     c->share[i] = views ? 1 / (float)views : 0;
     c->target[i] = c->target[i] > 0.3f ? 1 : 0;
   }
   c->input = (struct willis_hull_input){
-      &c->lattice, {count, RAYS, VIEWS, c->ray, c->seen, c->about, c->share}, c->voxel};
+      &c->lattice, {count, RAYS, VIEWS, c->place, pitch, c->seen, c->about, c->share}, c->voxel};
 }
 
 static void small_case_release(struct small_case *c) {
-  void *all[] = {c->voxel, c->seen, c->about, c->share, c->target, c->ray};
+  void *all[] = {c->voxel, c->seen, c->about, c->share, c->target, c->place};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) willis_release(all[i]);
   willis_lattice_release(&c->lattice);
 }
@@ -206,23 +215,23 @@ static void views_have_no_order(void **state) {
   const ptrdiff_t rows = c.input.views.rows;
   float *before = infer(network, &c.input);
   float *seen = room_for(VIEWS * rows * WILLIS_RAY_SEEN), about[VIEWS * WILLIS_RAY_ABOUT];
-  int32_t *ray = willis_take(VIEWS * rows, sizeof *ray);
+  struct willis_ray_place *place = willis_take(VIEWS * rows, sizeof *place);
   for (int v = 0; v < VIEWS; v++) {
     memcpy(seen + v * rows * WILLIS_RAY_SEEN, c.seen + order[v] * rows * WILLIS_RAY_SEEN,
            (size_t)(rows * WILLIS_RAY_SEEN) * sizeof *seen);
     memcpy(about + v * WILLIS_RAY_ABOUT, c.about + order[v] * WILLIS_RAY_ABOUT,
            WILLIS_RAY_ABOUT * sizeof *about);
-    memcpy(ray + v * rows, c.ray + order[v] * rows, (size_t)rows * sizeof *ray);
+    memcpy(place + v * rows, c.place + order[v] * rows, (size_t)rows * sizeof *place);
   }
   c.input.views.seen = seen;
   c.input.views.about = about;
-  c.input.views.ray = ray;
+  c.input.views.place = place;
   float *after = infer(network, &c.input);
   assert_below(apart(after, before, rows), 1e-6, "other order of views");
   willis_release(before);
   willis_release(after);
   willis_release(seen);
-  willis_release(ray);
+  willis_release(place);
   small_case_release(&c);
   willis_network_destroy(network);
 }

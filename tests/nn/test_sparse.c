@@ -260,13 +260,14 @@ static void overlap_loss_counts_what_is_missed(void **state) {
 static void who_is_alone_has_no_rival(void **state) {
   (void)state;
   enum { ROWS = 4, C = 24 };
-  const int32_t apart_rays[ROWS] = {0, 1, 2, 3};
+  const struct willis_ray_place apart_rays[ROWS] = {{0, 0, 0}, {1, 0, 0}, {2, 0, 0}, {3, 0, 0}};
+  const int32_t pitch = ROWS;
   float *x = numbers(1, ROWS * C), seen[ROWS * WILLIS_RAY_SEEN] = {0}, about[3] = {0};
   float share[ROWS] = {1, 1, 1, 1}, y[ROWS * C], louder[ROWS * C];
   float *point = numbers(3, WILLIS_RAY_POINT * C), *bias = numbers(4, WILLIS_RAY_POINT);
   float *view = numbers(5, WILLIS_RAY_HIDDEN * WILLIS_RAY_INPUTS), *gain = numbers(2, C);
   float *out = numbers(6, C * WILLIS_RAY_POOLED), *out_bias = numbers(7, C);
-  struct willis_ray_views views = {ROWS, ROWS, 1, apart_rays, seen, about, share};
+  struct willis_ray_views views = {ROWS, ROWS, 1, apart_rays, &pitch, seen, about, share};
   struct willis_ray_parameters p = {gain, point, bias, view, out, out_bias};
   struct willis_ray_exchange layer;
   struct willis_ray_scratch scratch;
@@ -281,8 +282,8 @@ static void who_is_alone_has_no_rival(void **state) {
   willis_ray_exchange_forward(&layer, &views, &p, x, louder, &scratch);
   assert_below(apart(louder, y, ROWS * C), 1e-5, "alone");
   /* Two on one ray are rivals. */
-  const int32_t together[ROWS] = {0, 0, 2, 3};
-  views.ray = together;
+  const struct willis_ray_place together[ROWS] = {{0, 0, 0}, {0, 0, 0}, {2, 0, 0}, {3, 0, 0}};
+  views.place = together;
   willis_ray_exchange_forward(&layer, &views, &p, x, louder, &scratch);
   assert_true(apart(louder, y, 2 * C) > 1e-3);
   assert_below(apart(louder + 2 * C, y + 2 * C, 2 * C), 1e-5, "the others");

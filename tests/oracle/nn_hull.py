@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from nn_numbers import numbers
 
 SIZE = (7, 6, 5)  # x, y, z
-VIEWS, RAYS, BIDS, HIDDEN, SEEN, ABOUT, VOXEL = 3, 20, 8, 24, 7, 3, 8
+VIEWS, PITCH, DOWN, BIDS, HIDDEN, SEEN, ABOUT, VOXEL = 3, 5, 4, 8, 24, 7, 3, 10
 WIDTH = (24, 48, 72, 96)
 X, Y, Z = SIZE
 
@@ -31,7 +31,16 @@ voxel = tensor(2, rows, VOXEL)
 seen = tensor(3, VIEWS, rows, SEEN)
 about = tensor(4, VIEWS, ABOUT)
 draw = tensor(5, VIEWS, rows)
-ray = torch.where(draw < -0.8, torch.tensor(-1), ((draw + 1) / 2 * RAYS).long().clamp(max=RAYS - 1))
+on = draw >= -0.8
+column = ((draw + 1) / 2 * (PITCH - 1)).long().clamp(max=PITCH - 2)
+line = ((tensor(7, VIEWS, rows) + 1) / 2 * (DOWN - 1)).long().clamp(max=DOWN - 2)
+across, down = tensor(8, VIEWS, rows).clamp(min=0), tensor(9, VIEWS, rows).clamp(min=0)
+# [views][rows][rays]: linear weights of the four rays around a place.
+weight = torch.zeros(VIEWS, rows, PITCH * DOWN).double()
+for dx, wx in ((0, 1 - across), (1, across)):
+    for dy, wy in ((0, 1 - down), (1, down)):
+        weight.scatter_add_(2, ((line + dy) * PITCH + column + dx)[:, :, None],
+                            (wx * wy * on)[:, :, None])
 target = (tensor(6, rows) > 0.3).double()
 MISSED = 3
 
@@ -73,14 +82,11 @@ def exchange(x):
     wv = parameter(HIDDEN, BIDS + SEEN + ABOUT)
     answers, shown = [], []
     for v in range(VIEWS):
-        on = ray[v] >= 0
-        same = (ray[v][:, None] == ray[v][None, :]) & on[:, None] & on[None, :]
-        spread = torch.where(same[:, :, None], bid[None], torch.tensor(-torch.inf).double())
-        rival = torch.logsumexp(spread[on], 1) - bid[on]
-        full = torch.zeros(rows, BIDS).double().index_put((on.nonzero()[:, 0],), rival)
+        among = weight[v] @ (weight[v].T @ torch.exp(bid))
+        full = torch.where(on[v][:, None], torch.log(torch.where(among > 0, among, 1.0)) - bid, 0.0)
         inputs = torch.cat([full, seen[v], about[v].expand(rows, -1)], 1)
-        answers.append(torch.relu(inputs @ wv.T + own) * on[:, None])
-        shown.append(on.double())
+        answers.append(torch.relu(inputs @ wv.T + own) * on[v][:, None])
+        shown.append(on[v].double())
     count = sum(shown).clamp(min=1)[:, None]
     pooled = torch.cat([sum(answers) / count, torch.stack(answers).amax(0)], 1)
     w, b = parameter(c, 2 * HIDDEN), parameter(c)

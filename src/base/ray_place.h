@@ -1,0 +1,37 @@
+/* A place between the rays of a view: what measuring (xray) and learning (nn) both know of rays. */
+#ifndef WILLIS_BASE_RAY_PLACE_H
+#define WILLIS_BASE_RAY_PLACE_H
+
+#include <stdint.h>
+
+/* Between ray `ray` and its next ones, `across` and `down` of the way to them (0 ≤ each < 1); ray
+ * −1: not seen. Rays are numbered row by row. */
+struct willis_ray_place {
+  int32_t ray;
+  float across, down;
+};
+
+/* The rays around a place and its linear weights, which add up to 1; none for what is not seen. */
+struct willis_ray_taps {
+  int count;
+  int32_t ray[4];
+  float weight[4];
+};
+
+/* `pitch`: rays in a row of them. */
+static inline struct willis_ray_taps willis_ray_taps(const struct willis_ray_place *place,
+                                                     int32_t pitch) {
+  struct willis_ray_taps taps = {.count = 0};
+  if (place->ray < 0) return taps;
+  const float a = place->across, d = place->down;
+  const float weight[4] = {(1 - a) * (1 - d), a * (1 - d), (1 - a) * d, a * d};
+  const int32_t step[4] = {0, 1, pitch, pitch + 1};
+  for (int t = 0; t < 4; t++) {
+    if (!(weight[t] > 0)) continue;
+    taps.ray[taps.count] = place->ray + step[t];
+    taps.weight[taps.count++] = weight[t];
+  }
+  return taps;
+}
+
+#endif

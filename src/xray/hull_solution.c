@@ -1,0 +1,196 @@
+/* Accelerated proximal gradients (Beck & Teboulle 2009, with the restart of O'Donoghue & Candès
+ * 2015), total variation by its dual, as in solver_tv.c, but on a list of voxels: what lies outside
+ * the list is 0. With rays weighed by 1/Σw, views·I bounds the second derivative, so every step is
+ * 1/views. Rays are made by a job a view and read by a job a piece of the list: the same bits for
+ * any number of threads. */
+#include "xray/hull_solution.h"
+#include "xray/hull_shadow.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+/* λ and the updates were chosen on training heads. */
+enum { UPDATES = 50, INNER = 3, NONE = -1 };
+static const float lambda = 0.005f;
+
+struct solution {
+  const struct willis_hull_set *set;
+  float *pixel, *scale, *excess; /* [views][rays]; scale is 1/Σw, 0 for rays that do not count */
+  float *x, *y, *z, *before;     /* [rows] */
+  float *dual;                   /* [rows][3] */
+  int32_t *next, *last;          /* [rows][3] the neighbours' rows, NONE outside the list */
+};
+
+/* ---- rays ---- */
+
+/* sum[rays] = Σ w·x of one view. */
+static void project(const struct willis_hull_set *set, int v, const float *x, float *sum) {
+  const struct willis_ray_place *place = set->place + v * set->rows;
+  memset(sum, 0, (size_t)set->rays * sizeof *sum);
+  for (ptrdiff_t i = 0; i < set->rows; i++) {
+    const struct willis_ray_taps taps = willis_ray_taps(&place[i], set->pitch[v]);
+    for (int t = 0; t < taps.count; t++) sum[taps.ray[t]] += taps.weight[t] * (x ? x[i] : 1);
+  }
+}
+
+/* Σ_v Σ_r w·excess of one voxel. */
+static float back(const struct solution *s, ptrdiff_t i) {
+  const struct willis_hull_set *set = s->set;
+  float sum = 0;
+  for (int v = 0; v < set->views; v++) {
+    const struct willis_ray_taps taps =
+        willis_ray_taps(&set->place[v * set->rows + i], set->pitch[v]);
+    const float *excess = s->excess + v * set->rays;
+    for (int t = 0; t < taps.count; t++) sum += taps.weight[t] * excess[taps.ray[t]];
+  }
+  return sum;
+}
+
+static void read_rays(struct solution *s, const struct willis_projections *stack,
+                      const struct willis_grid *grid, int v) {
+  const struct willis_hull_set *set = s->set;
+  const float *image = stack->pixels + v * stack->columns * stack->rows;
+  float *pixel = s->pixel + v * set->rays, *scale = s->scale + v * set->rays;
+  struct willis_shadow shadow;
+  willis_shadow_init(&shadow, stack, v, grid);
+  project(set, v, NULL, scale);
+  for (ptrdiff_t r = 0; r < set->rays; r++) {
+    double column, row;
+    pixel[r] = 0;
+    if (!(scale[r] > 0)) continue;
+    willis_shadow_middle(&shadow, stack, r % set->pitch[v], r / set->pitch[v], &column, &row);
+    pixel[r] = (float)(willis_picture_at(stack, image, column, row) / set->unit);
+    const bool on = column >= 0 && column <= (double)(stack->columns - 1) && row >= 0 &&
+                    row <= (double)(stack->rows - 1) &&
+                    willis_shadow_shown(&stack->view[v].shutter, column, row);
+    scale[r] = on ? 1 / scale[r] : 0;
+  }
+}
+
+/* z = y − step·gradient. */
+static void descend(struct solution *s) {
+  const struct willis_hull_set *set = s->set;
+  const float step = 1 / (float)set->views;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int v = 0; v < set->views; v++) {
+    float *excess = s->excess + v * set->rays;
+    const float *pixel = s->pixel + v * set->rays, *scale = s->scale + v * set->rays;
+    project(set, v, s->y, excess);
+    for (ptrdiff_t r = 0; r < set->rays; r++) excess[r] = (excess[r] - pixel[r]) * scale[r];
+  }
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < set->rows; i++) s->z[i] = s->y[i] - step * back(s, i);
+}
+
+/* ---- total variation ---- */
+
+/* The rows of the neighbours one voxel on along every axis: lists in step with each other. */
+static void find_neighbours(struct solution *s, const struct willis_grid *grid) {
+  const struct willis_hull_set *set = s->set;
+  const ptrdiff_t step[3] = {1, grid->size[0], grid->size[0] * grid->size[1]};
+  for (ptrdiff_t i = 0; i < 3 * set->rows; i++) s->next[i] = s->last[i] = NONE;
+  for (int a = 0; a < 3; a++)
+    for (ptrdiff_t i = 0, j = 0; i < set->rows; i++) {
+      const ptrdiff_t wanted = set->voxel[i] + step[a];
+      if (set->voxel[i] / step[a] % grid->size[a] == grid->size[a] - 1) continue;
+      while (j < set->rows && set->voxel[j] < wanted) j++;
+      if (j == set->rows || set->voxel[j] != wanted) continue;
+      s->next[3 * i + a] = (int32_t)j;
+      s->last[3 * j + a] = (int32_t)i;
+    }
+}
+
+/* x = max(0, z − Dᵀ·dual). */
+static void shrink(struct solution *s) {
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < s->set->rows; i++) {
+    const float *own = s->dual + 3 * i;
+    float d = -(own[0] + own[1] + own[2]);
+    for (int a = 0; a < 3; a++)
+      if (s->last[3 * i + a] >= 0) d += s->dual[3 * s->last[3 * i + a] + a];
+    s->x[i] = fmaxf(0, s->z[i] - d);
+  }
+}
+
+/* x = argmin ½|x − z|² + weight·TV(x), x ≥ 0, from the dual of the last time. */
+static void smooth(struct solution *s, float weight) {
+  static const float step = 1.0f / 12;
+  for (int k = 0; k < INNER; k++) {
+    shrink(s);
+#pragma omp parallel for schedule(static)
+    for (ptrdiff_t i = 0; i < s->set->rows; i++) {
+      float *own = s->dual + 3 * i, length = 0;
+      for (int a = 0; a < 3; a++) {
+        const int32_t n = s->next[3 * i + a];
+        own[a] += step * ((n >= 0 ? s->x[n] : 0) - s->x[i]);
+        length += own[a] * own[a];
+      }
+      length = sqrtf(length);
+      for (int a = 0; length > weight && a < 3; a++) own[a] *= weight / length;
+    }
+  }
+  shrink(s);
+}
+
+/* ---- updates ---- */
+
+static double turned_back(const struct solution *s) {
+  double product = 0;
+  for (ptrdiff_t i = 0; i < s->set->rows; i++)
+    product += (double)((s->y[i] - s->x[i]) * (s->x[i] - s->before[i]));
+  return product;
+}
+
+static void update(struct solution *s, double *momentum) {
+  const ptrdiff_t rows = s->set->rows;
+  descend(s);
+  memcpy(s->before, s->x, (size_t)rows * sizeof *s->x);
+  smooth(s, lambda / (float)s->set->views);
+  if (turned_back(s) > 0) *momentum = 1;
+  const double grown = (1 + sqrt(1 + 4 * *momentum * *momentum)) / 2;
+  const float ahead = (float)((*momentum - 1) / grown);
+  *momentum = grown;
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < rows; i++) s->y[i] = s->x[i] + ahead * (s->x[i] - s->before[i]);
+}
+
+static void take(struct solution *s, const struct willis_hull_set *set,
+                 struct willis_arena *arena) {
+  const ptrdiff_t rays = set->views * set->rays;
+  float **of_rays[] = {&s->pixel, &s->scale, &s->excess};
+  float **of_rows[] = {&s->x, &s->y, &s->z, &s->before};
+  s->set = set;
+  for (size_t i = 0; i < sizeof of_rays / sizeof *of_rays; i++)
+    *of_rays[i] = willis_arena_take(arena, rays, sizeof(float));
+  for (size_t i = 0; i < sizeof of_rows / sizeof *of_rows; i++)
+    *of_rows[i] = willis_arena_take(arena, set->rows, sizeof(float));
+  s->dual = willis_arena_take(arena, 3 * set->rows, sizeof(float));
+  s->next = willis_arena_take(arena, 3 * set->rows, sizeof *s->next);
+  s->last = willis_arena_take(arena, 3 * set->rows, sizeof *s->last);
+}
+
+enum willis_status willis_hull_solution(const struct willis_hull_set *set,
+                                        const struct willis_projections *stack,
+                                        const struct willis_grid *grid, float *value,
+                                        struct willis_error *err) {
+  struct solution s;
+  struct willis_arena counting = {0}, arena;
+  take(&s, set, &counting);
+  enum willis_status status = willis_arena_init(&arena, counting.peak, err);
+  if (status) return status;
+  take(&s, set, &arena);
+  find_neighbours(&s, grid);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int v = 0; v < set->views; v++) read_rays(&s, stack, grid, v);
+  memset(s.x, 0, (size_t)set->rows * sizeof *s.x);
+  memset(s.y, 0, (size_t)set->rows * sizeof *s.y);
+  memset(s.dual, 0, (size_t)(3 * set->rows) * sizeof *s.dual);
+  double momentum = 1;
+  for (int k = 0; k < UPDATES; k++) update(&s, &momentum);
+  memcpy(value, s.x, (size_t)set->rows * sizeof *value);
+  willis_arena_release(&arena);
+  return WILLIS_OK;
+}
