@@ -80,6 +80,19 @@ willis_projections_output_grid(const struct willis_projections *stack, ptrdiff_t
                                double spacing_mm, struct willis_grid *grid,
                                struct willis_error *err);
 
+/* What a real C-arm does to angiograms: they come from a little elsewhere than the stack says, and
+ * pixels count photons. Standard deviations; 0 leaves things as they are. */
+struct willis_disturbance {
+  double angle_sd_deg;    /* of each view's primary angle */
+  double shift_sd_pixels; /* of each view's principal point, along columns and along rows */
+  double photons;         /* of a pixel that no vessel covers; the darkest pixel lets 1/e through */
+  uint64_t seed;
+};
+/* Changes what the views say of themselves, and the pixels of line integrals. INVALID_ARGUMENT. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_projections_disturb(struct willis_projections *stack,
+                           const struct willis_disturbance *disturbance, struct willis_error *err);
+
 WILLIS_END
 
 #endif

@@ -5,6 +5,7 @@
 #include <willis/geometry.h>
 #include <willis/network.h>
 #include <willis/progress.h>
+#include <willis/projector.h>
 #include <willis/volume.h>
 
 WILLIS_BEGIN
@@ -128,6 +129,10 @@ struct willis_train_options {
    * or both. */
   int view_counts[WILLIS_TRAIN_VIEW_COUNTS], view_count_count;
   bool both_modes;
+  /* "hull": two steps of three show another head made of the patient's shape; half of the steps are
+   * disturbed by so much (the disturbance's seed is not used). */
+  bool vary;
+  struct willis_disturbance disturbance;
   double alpha, gamma;  /* focal loss (M8): 0.5, 0.2 */
   double l1;            /* "cgan", the conditional GAN of slices for two views: weight of |drawn −
                          * target| beside the discriminator's word. 0: the GAN alone; pix2pix: 100 */

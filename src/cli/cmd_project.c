@@ -8,7 +8,7 @@
 
 enum { MOST_VIEWS = 3600, PAPER_VIEWS = 90 };
 
-enum { VIEWS, ARC, ANGLES, MODE, GEOMETRY };
+enum { VIEWS, ARC, ANGLES, MODE, GEOMETRY, ANGLE_ERROR, SHIFT_ERROR, PHOTONS };
 static const struct option_row rows[] = {
     [VIEWS] = {.name = "views",
                .kind = OPTION_INTEGER,
@@ -38,6 +38,27 @@ static const struct option_row rows[] = {
                   .argument = "FILE.json",
                   .fallback = "parallel",
                   .help = "parallel, or the views and the detector of another projection stack"},
+    [ANGLE_ERROR] = {.name = "angle-error",
+                     .kind = OPTION_REAL,
+                     .argument = "DEG",
+                     .fallback = "0",
+                     .help = "Each view says an angle that is wrong by a normal error of this "
+                             "standard deviation",
+                     .most = 45},
+    [SHIFT_ERROR] = {.name = "shift-error",
+                     .kind = OPTION_REAL,
+                     .argument = "PIXELS",
+                     .fallback = "0",
+                     .help = "And a place that is wrong by this along columns and rows",
+                     .most = 10000},
+    [PHOTONS] = {.name = "photons",
+                 .kind = OPTION_REAL,
+                 .argument = "N",
+                 .fallback = "0",
+                 .help =
+                     "Pixels count photons, N where there is no vessel, N/e in the darkest; for "
+                     "--mode sum; 0: no noise",
+                 .most = 1e15},
     {0},
 };
 
@@ -128,6 +149,13 @@ static int run(const struct call *call) {
     stack.has_grid = true;
     stack.grid = volume.grid;
     status = willis_project(&volume, &stack, &err);
+  }
+  if (!status) {
+    const struct willis_disturbance disturbance = {.angle_sd_deg = o[ANGLE_ERROR].real,
+                                                   .shift_sd_pixels = o[SHIFT_ERROR].real,
+                                                   .photons = o[PHOTONS].real,
+                                                   .seed = call->seed};
+    status = willis_projections_disturb(&stack, &disturbance, &err);
   }
   if (!status) status = willis_projections_write(call->output, &stack, call->force, &err);
   code = status ? print_error(NULL, &err) : report(call, &stack);

@@ -195,6 +195,9 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "a model cannot go to stdout: name a file");
   if (call->option[MODE].integer == 2 && !learns_any_views(call))
     return print_usage_error(call->command, "--mode both is for --network hull");
+  for (int i = VARY; i <= PHOTONS; i++)
+    if (call->option[i].given && !learns_any_views(call))
+      return print_usage_error(call->command, "--%s is for --network hull", train_rows[i].name);
   if (call->option[PRECISION].integer && call->option[NETWORK].integer)
     return print_usage_error(call->command, "--precision f16 is for --network dae");
   if (call->option[L1].given && !draws_slices(call))

@@ -47,6 +47,15 @@ const struct option_row train_rows[] = {
                      "Cone beams; the detector's pixels are voxels at the isocenter", 1e-3, 1e5},
     [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum|both", "max",
               "Projections: maximum, or line integral; hull only: both", 0, 0},
+    [VARY] = {"vary", 0, OPTION_FLAG, NULL, NULL,
+              "hull: most steps bend, stretch and thicken the patient's shape, some cut it", 0, 0},
+    [ANGLE_ERROR] = {"angle-error", 0, OPTION_REAL, "DEG", "0",
+                     "hull: half of the steps turn each view by a normal error of this deviation",
+                     0, 45},
+    [SHIFT_ERROR] = {"shift-error", 0, OPTION_REAL, "PIXELS", "0",
+                     "hull: and shift it by this along columns and rows", 0, 10000},
+    [PHOTONS] = {"photons", 0, OPTION_REAL, "N", "0",
+                 "hull: and count photons in line integrals, N where there is no vessel", 0, 1e15},
     [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
     [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
                     "Take the fastest way that stays below; refuse if there is none", 0, 0},
@@ -87,6 +96,10 @@ struct willis_train_options read_train_options(const struct call *call) {
   const struct option_value *o = call->option;
   struct willis_train_options options = willis_train_defaults();
   options.network = networks[o[NETWORK].integer];
+  options.vary = o[VARY].given;
+  options.disturbance = (struct willis_disturbance){.angle_sd_deg = o[ANGLE_ERROR].real,
+                                                    .shift_sd_pixels = o[SHIFT_ERROR].real,
+                                                    .photons = o[PHOTONS].real};
   options.both_modes = o[MODE].integer == 2;
   options.alpha = o[ALPHA].real;
   options.gamma = o[GAMMA].real;

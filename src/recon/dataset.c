@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "recon/dataset.h"
 #include "recon/feed.h"
+#include "recon/shape.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -30,6 +31,7 @@ struct slim {
 struct patient {
   struct willis_volume volume, input; /* no voxels when made anew */
   struct slim slim;                   /* empty when made anew */
+  struct willis_shape shape;          /* once it has been varied */
   double otsu;
   unsigned char digest[WILLIS_DIGEST_BYTES];
 };
@@ -77,18 +79,10 @@ static enum willis_status load_shape(const char *path, enum willis_file_kind kin
   struct willis_voxelize_options options = willis_voxelize_defaults();
   options.size = size;
   options.tissue = tissue;
-  enum willis_status status;
-  if (kind == WILLIS_FILE_MESH) {
-    struct willis_mesh mesh = {0};
-    status = willis_mesh_read(path, &mesh, warnings, err);
-    if (!status) status = willis_mesh_voxelize(&mesh, &options, warnings, volume, err);
-    willis_mesh_release(&mesh);
-  } else {
-    struct willis_tree tree = {0};
-    status = willis_tree_read(path, &tree, warnings, err);
-    if (!status) status = willis_tree_voxelize(&tree, &options, warnings, volume, err);
-    willis_tree_release(&tree);
-  }
+  struct willis_shape shape;
+  enum willis_status status = willis_shape_read(path, kind, warnings, &shape, err);
+  if (!status) status = willis_shape_voxelize(&shape, &options, warnings, volume, err);
+  willis_shape_release(&shape);
   return status;
 }
 
@@ -344,6 +338,7 @@ void willis_dataset_destroy(struct willis_dataset *dataset) {
     willis_volume_release(&dataset->patient[i].volume);
     willis_volume_release(&dataset->patient[i].input);
     slim_release(&dataset->patient[i].slim);
+    willis_shape_release(&dataset->patient[i].shape);
   }
   slim_release(&dataset->slim);
   willis_volume_release(&dataset->volume);
@@ -392,6 +387,20 @@ const unsigned char *willis_dataset_digest(const struct willis_dataset *dataset,
   return dataset->patient[i].digest;
 }
 
+static enum willis_status mark_truth(struct willis_dataset *dataset,
+                                     const struct willis_volume *volume, double otsu,
+                                     struct willis_error *err) {
+  struct willis_volume *truth = &dataset->truth;
+  enum willis_status status = WILLIS_OK;
+  if (!truth->voxels) status = willis_volume_create(truth, &volume->grid, err);
+  if (status) return status;
+  truth->grid = volume->grid;
+  const ptrdiff_t count = willis_grid_count(&volume->grid);
+  /* Created or refused. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+  for (ptrdiff_t v = 0; v < count; v++) truth->voxels[v] = volume->voxels[v] > otsu ? 1 : 0;
+  return WILLIS_OK;
+}
+
 enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_t i,
                                         struct willis_pair *pair, struct willis_error *err) {
   struct patient *p = &dataset->patient[i];
@@ -407,16 +416,38 @@ enum willis_status willis_dataset_fetch(struct willis_dataset *dataset, ptrdiff_
     if (status) return status;
   }
   const struct willis_volume *volume = dataset->kept ? &p->volume : &dataset->volume;
-  struct willis_volume *truth = &dataset->truth;
-  if (!truth->voxels) status = willis_volume_create(truth, &volume->grid, err);
-  if (status) return status;
-  truth->grid = volume->grid;
-  ptrdiff_t count = willis_grid_count(&volume->grid);
-  /* Created or refused. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-  for (ptrdiff_t v = 0; v < count; v++) truth->voxels[v] = volume->voxels[v] > p->otsu ? 1 : 0;
   const struct willis_volume *input = dataset->kept ? &p->input : &dataset->input;
-  *pair = (struct willis_pair){volume, grey ? NULL : input, truth};
-  return WILLIS_OK;
+  *pair = (struct willis_pair){volume, grey ? NULL : input, &dataset->truth};
+  return mark_truth(dataset, volume, p->otsu, err);
+}
+
+enum willis_status willis_dataset_fetch_changed(struct willis_dataset *dataset, ptrdiff_t i,
+                                                const struct willis_shape_change *change,
+                                                struct willis_pair *pair,
+                                                struct willis_error *err) {
+  const char *path = dataset->cohort->cases[i].path;
+  struct willis_shape *shape = &dataset->patient[i].shape, changed = {0};
+  enum willis_file_kind kind;
+  const char *format;
+  enum willis_status status = WILLIS_OK;
+  if (willis_shape_empty(shape)) {
+    status = willis_file_identify(path, &kind, &format, err);
+    if (!status && kind == WILLIS_FILE_VOLUME) return willis_dataset_fetch(dataset, i, pair, err);
+    if (!status) status = willis_shape_read(path, kind, NULL, shape, err);
+  }
+  struct willis_voxelize_options options = willis_voxelize_defaults();
+  options.size = dataset->sampling.size;
+  options.tissue = dataset->sampling.tissue;
+  options.margin = change->margin;
+  double otsu = 0;
+  if (!status) status = willis_shape_change(shape, change, &changed, err);
+  willis_volume_release(&dataset->volume);
+  if (!status) status = willis_shape_voxelize(&changed, &options, NULL, &dataset->volume, err);
+  if (!status) status = willis_volume_otsu(&dataset->volume, &otsu, err);
+  willis_shape_release(&changed);
+  if (status) return status;
+  *pair = (struct willis_pair){&dataset->volume, NULL, &dataset->truth};
+  return mark_truth(dataset, &dataset->volume, otsu, err);
 }
 
 static enum willis_status read_voxels(ptrdiff_t begin, ptrdiff_t end, float *planes, void *context,

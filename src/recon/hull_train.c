@@ -1,10 +1,13 @@
 /* A third of the steps show a head upright or mirrored in the paper's views, a third another of the
- * cube's 48 poses in the same views, a third any pose from any side over 90 to 200 degrees. */
+ * cube's 48 poses in the same views, a third any pose from any side over 90 to 200 degrees.
+ * Besides, when asked for: the head is another (shape_change.h), one of six times with nothing on
+ * one side of a plane, as when one artery of several is filled; and the pictures are disturbed. */
 #include "recon/hull_train.h"
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "recon/dataset.h"
 #include "recon/hull_case.h"
 
 #include <willis/projector.h>
@@ -16,7 +19,21 @@ static const uint64_t hull_stream = 0x68756c6c;
 static const double least_arc_deg = 90, most_arc_deg = 200;
 
 enum { DRAWS = 16 };
-enum draw { DRAW_COUNT, DRAW_MODE, DRAW_KIND, DRAW_POSE, DRAW_START, DRAW_ARC };
+enum draw {
+  DRAW_COUNT,
+  DRAW_MODE,
+  DRAW_KIND,
+  DRAW_POSE,
+  DRAW_START,
+  DRAW_ARC,
+  DRAW_VARY,
+  DRAW_CUT,
+  DRAW_PLANE,
+  DRAW_DISTURB
+};
+static const double varied = 2.0 / 3, cut = 1.0 / 6, disturbed = 0.5;
+/* Where planes lie, in parts of the cube. */
+static const double first_plane = 0.35, last_plane = 0.65;
 enum { UPRIGHT, TURNED, ANYHOW, KINDS, POSES = 48 };
 
 static double draw(const struct willis_run *run, enum draw what) {
@@ -84,21 +101,66 @@ static enum willis_projection_mode mode_number(const struct willis_train_options
   return number ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
 }
 
+/* What is vessel in the turned cube, where it was not cut off. */
+static float target_at(const struct willis_volume *turned, const struct pose *pose,
+                       const struct willis_volume *truth, ptrdiff_t i) {
+  if (!(turned->voxels[i] > 0)) return 0;
+  return truth->voxels[source_of(pose, truth->grid.size[0], i)];
+}
+
 static enum willis_status teach(struct willis_run *run, const struct willis_hull_case *c,
-                                const struct pose *pose, const struct willis_volume *truth,
-                                double *loss, struct willis_error *err) {
-  const ptrdiff_t n = truth->grid.size[0];
+                                const struct willis_volume *turned, const struct pose *pose,
+                                const struct willis_volume *truth, double *loss,
+                                struct willis_error *err) {
+  const ptrdiff_t count = willis_grid_count(&truth->grid);
   float *target = willis_take(c->set.rows, sizeof *target);
   if (!target) return willis_fail_memory(err, "targets", c->set.rows, sizeof *target);
   struct willis_hull_lesson lesson = {.input = c->input, .target = target};
-  for (ptrdiff_t i = 0; i < n * n * n; i++) lesson.missed += (double)truth->voxels[i];
+  for (ptrdiff_t i = 0; i < count; i++) lesson.missed += (double)target_at(turned, pose, truth, i);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) {
-    target[i] = truth->voxels[source_of(pose, n, c->set.voxel[i])];
+    target[i] = target_at(turned, pose, truth, c->set.voxel[i]);
     lesson.missed -= (double)target[i];
   }
   enum willis_status status = willis_trainer_hull_step(run->trainer, &lesson, loss, err);
   willis_release(target);
   return status;
+}
+
+/* Nothing beyond a plane across one axis, if that leaves a vessel. */
+static void cut_off(const struct willis_run *run, struct willis_volume *turned) {
+  const ptrdiff_t n = turned->grid.size[0];
+  const double place = draw(run, DRAW_PLANE) * 6;
+  const int axis = (int)place / 2;
+  const ptrdiff_t plane =
+      (ptrdiff_t)((first_plane + (last_plane - first_plane) * (place - floor(place))) * (double)n);
+  const bool above = (int)place % 2;
+  bool left = false;
+  for (int pass = 0; pass < 2 && left == (pass == 1); pass++)
+    for (ptrdiff_t i = 0; i < n * n * n; i++) {
+      const ptrdiff_t at = axis == 0 ? i % n : axis == 1 ? i / n % n : i / n / n;
+      const bool off = above ? at >= plane : at < plane;
+      if (pass == 1 && off) turned->voxels[i] = 0;
+      if (pass == 0 && !off && turned->voxels[i] > 0) left = true;
+    }
+}
+
+static enum willis_status fetch(struct willis_run *run, ptrdiff_t i, bool vary,
+                                struct willis_pair *pair, struct willis_error *err) {
+  struct willis_dataset *dataset = run->training.dataset;
+  if (!vary) return willis_dataset_fetch(dataset, i, pair, err);
+  const struct willis_shape_change change =
+      willis_shape_change_draw(run->options->seed, run->counters.step);
+  return willis_dataset_fetch_changed(dataset, i, &change, pair, err);
+}
+
+/* The views say what they say without the disturbance; some steps show it. */
+static enum willis_status disturb(const struct willis_run *run, struct willis_projections *stack,
+                                  struct willis_error *err) {
+  struct willis_disturbance d = run->options->disturbance;
+  if (draw(run, DRAW_DISTURB) >= disturbed) return WILLIS_OK;
+  d.seed = run->options->seed + run->counters.step * 0x9e3779b97f4a7c15u;
+  if (stack->mode != WILLIS_PROJECTION_SUM) d.photons = 0;
+  return willis_projections_disturb(stack, &d, err);
 }
 
 enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, double *loss,
@@ -119,13 +181,16 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   struct willis_volume turned = {0};
   struct willis_projections stack = {0};
   struct willis_hull_case c = {0};
-  enum willis_status status = willis_dataset_fetch(run->training.dataset, i, &pair, err);
+  const bool vary = o->vary && draw(run, DRAW_VARY) < varied;
+  enum willis_status status = fetch(run, i, vary, &pair, err);
   if (!status) status = turn(&pose, pair.volume, &turned, err);
+  if (!status && vary && draw(run, DRAW_CUT) < cut) cut_off(run, &turned);
   if (!status) status = show(&sampling, start_deg, &turned, &stack, err);
+  if (!status) status = disturb(run, &stack, err);
   if (!status) status = willis_hull_case_init(&c, &stack, &turned.grid, err);
   if (!status && !c.set.rows)
     status = willis_fail(err, WILLIS_NUMERIC, "a patient without a single vessel voxel");
-  if (!status) status = teach(run, &c, &pose, pair.truth, loss, err);
+  if (!status) status = teach(run, &c, &turned, &pose, pair.truth, loss, err);
   willis_hull_case_release(&c);
   willis_projections_release(&stack);
   willis_volume_release(&turned);

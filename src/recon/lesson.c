@@ -138,7 +138,9 @@ static void add_views(const struct willis_run *run, struct willis_digest *digest
   const struct willis_train_options *o = run->options;
   for (int i = 0; i < o->view_count_count; i++)
     willis_digest_add_text(digest, "views %d\n", o->view_counts[i]);
-  willis_digest_add_text(digest, "both modes %d\n", (int)o->both_modes);
+  willis_digest_add_text(digest, "both modes %d vary %d angle %.17g shift %.17g photons %.17g\n",
+                         (int)o->both_modes, (int)o->vary, o->disturbance.angle_sd_deg,
+                         o->disturbance.shift_sd_pixels, o->disturbance.photons);
 }
 
 /* ---- which is which ---- */
