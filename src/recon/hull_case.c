@@ -11,13 +11,12 @@ _Static_assert((int)WILLIS_HULL_SET_SEEN == WILLIS_RAY_SEEN &&
                    (int)WILLIS_HULL_SET_VOXEL == WILLIS_HULL_VOXEL,
                "what is measured is what the network takes");
 
-enum willis_status willis_hull_case_init(struct willis_hull_case *c,
-                                         const struct willis_projections *stack,
-                                         const struct willis_grid *grid, struct willis_error *err) {
-  *c = (struct willis_hull_case){0};
-  enum willis_status status = willis_hull_set_init(&c->set, stack, grid, err);
-  if (status || !c->set.rows) return status;
-  status = willis_lattice_init(&c->lattice, grid->size, c->set.rows, c->set.voxel, err);
+/* The lattice and the input of a set that is there; releases the set on failure. */
+static enum willis_status join(struct willis_hull_case *c, const struct willis_grid *grid,
+                               struct willis_error *err) {
+  if (!c->set.rows) return WILLIS_OK;
+  enum willis_status status =
+      willis_lattice_init(&c->lattice, grid->size, c->set.rows, c->set.voxel, err);
   if (status) {
     willis_hull_set_release(&c->set);
     return status;
@@ -33,6 +32,14 @@ enum willis_status willis_hull_case_init(struct willis_hull_case *c,
                                                   .share = c->set.share},
                                         .voxel = c->set.about_voxel};
   return WILLIS_OK;
+}
+
+enum willis_status willis_hull_case_init(struct willis_hull_case *c,
+                                         const struct willis_projections *stack,
+                                         const struct willis_grid *grid, struct willis_error *err) {
+  *c = (struct willis_hull_case){0};
+  enum willis_status status = willis_hull_set_init(&c->set, stack, grid, err);
+  return status ? status : join(c, grid, err);
 }
 
 void willis_hull_case_release(struct willis_hull_case *c) {
@@ -59,17 +66,80 @@ static enum willis_status write_planes(const struct willis_hull_set *set, const 
   return status;
 }
 
+/* ---- coarse first ---- */
+
+/* Up to this edge every voxel of the hull is looked at. Beyond, a grid half as fine says where to
+ * look: what it gives less than LEAST_HOPE, and has no neighbour with more, is empty. */
+enum { DIRECT_EDGE = 256, MOST_LEVELS = 8 };
+static const float least_hope = 0.01f;
+
+/* A voxel of the half grid is the middle of 2³ voxels. */
+static struct willis_grid half_grid(const struct willis_grid *grid) {
+  struct willis_grid half = *grid;
+  for (int a = 0; a < 3; a++) {
+    half.size[a] = (grid->size[a] + 1) / 2;
+    half.spacing_mm[a] = 2 * grid->spacing_mm[a];
+  }
+  willis_grid_to_world(grid, (double[]){0.5, 0.5, 0.5}, half.origin_mm);
+  return half;
+}
+
+static bool is_large(const struct willis_grid *grid) {
+  return grid->size[0] > DIRECT_EDGE || grid->size[1] > DIRECT_EDGE || grid->size[2] > DIRECT_EDGE;
+}
+
+static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) {
+  const ptrdiff_t x = voxel % n[0], y = voxel / n[0] % n[1], z = voxel / n[0] / n[1];
+  for (ptrdiff_t k = z > 0 ? z - 1 : 0; k <= z + 1 && k < n[2]; k++)
+    for (ptrdiff_t j = y > 0 ? y - 1 : 0; j <= y + 1 && j < n[1]; j++)
+      for (ptrdiff_t i = x > 0 ? x - 1 : 0; i <= x + 1 && i < n[0]; i++)
+        within[(k * n[1] + j) * n[0] + i] = 1;
+}
+
+/* value[set.rows] of every row; freed by willis_release(). */
+static enum willis_status decide(const struct willis_hull_case *c,
+                                 const struct willis_network *network, float **value,
+                                 struct willis_error *err) {
+  *value = willis_take(c->set.rows, sizeof **value);
+  if (!*value) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof **value);
+  return c->set.rows ? willis_hull_infer(network, &c->input, *value, err) : WILLIS_OK;
+}
+
+/* From a case on the half grid, which it releases, to one on `grid`. */
+static enum willis_status refine(struct willis_hull_case *c, const struct willis_network *network,
+                                 const struct willis_projections *stack,
+                                 const struct willis_grid *half, const struct willis_grid *grid,
+                                 struct willis_error *err) {
+  float *value;
+  const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
+  enum willis_status status = decide(c, network, &value, err);
+  uint8_t *within = willis_take_zeroed(willis_grid_count(half), 1);
+  if (!status && !within)
+    status = willis_fail_memory(err, "a half grid", willis_grid_count(half), 1);
+  for (ptrdiff_t i = 0; i < c->set.rows && !status; i++)
+    if (value[i] >= least_hope) mark_around(half->size, c->set.voxel[i], within);
+  willis_release(value);
+  willis_hull_case_release(c);
+  *c = (struct willis_hull_case){0};
+  if (!status) status = willis_hull_set_refine(&c->set, stack, grid, within, unit, err);
+  willis_release(within);
+  return status ? status : join(c, grid, err);
+}
+
 enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
                                            const struct willis_network *network,
                                            const struct willis_grid *grid,
                                            const struct willis_plane_sink *sink,
                                            struct willis_error *err) {
   struct willis_hull_case c;
-  enum willis_status status = willis_hull_case_init(&c, stack, grid, err);
+  struct willis_grid level[MOST_LEVELS] = {*grid};
+  float *value = NULL;
+  int l = 0;
+  for (; l + 1 < MOST_LEVELS && is_large(&level[l]); l++) level[l + 1] = half_grid(&level[l]);
+  enum willis_status status = willis_hull_case_init(&c, stack, &level[l], err);
   if (status) return status;
-  float *value = willis_take(c.set.rows, sizeof *value);
-  if (!value) status = willis_fail_memory(err, "probabilities", c.set.rows, sizeof *value);
-  if (!status && c.set.rows) status = willis_hull_infer(network, &c.input, value, err);
+  for (; l > 0 && !status; l--) status = refine(&c, network, stack, &level[l], &level[l - 1], err);
+  if (!status) status = decide(&c, network, &value, err);
   if (!status) status = write_planes(&c.set, value, grid, sink, err);
   willis_release(value);
   willis_hull_case_release(&c);

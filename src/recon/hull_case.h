@@ -24,7 +24,9 @@ WILLIS_CHECKED enum willis_status willis_hull_case_init(struct willis_hull_case 
                                                         const struct willis_grid *grid,
                                                         struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
-/* The probability of vessel in every voxel of the grid, 0 outside the hull, slices in order. */
+/* The probability of vessel in every voxel of the grid, 0 outside the hull, slices in order. Grids
+ * of more than 256 voxels along an edge are decided on half as fine a grid first, and then only
+ * where that leaves hope. */
 WILLIS_CHECKED enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
                                                           const struct willis_network *network,
                                                           const struct willis_grid *grid,

@@ -1,6 +1,5 @@
 /* First the hull itself as a volume, then a list of what is above the threshold, then view after
- * view what it shows at the list's voxels. Shadows are affine in the voxel's index over an affine
- * depth, so three dot products a voxel and view. */
+ * view what it shows at the list's voxels. A list made out of a coarser one needs no volume. */
 #include "xray/hull_set.h"
 #include "xray/hull_shadow.h"
 #include "xray/hull_solution.h"
@@ -23,18 +22,30 @@ static double phi(double p) {
 
 /* ---- which voxels ---- */
 
+/* voxel[rows] and least[rows] in place of those that are there. */
+static enum willis_status take_list(struct willis_hull_set *set, struct willis_error *err) {
+  willis_release(set->voxel);
+  willis_release(set->least);
+  set->voxel = willis_take(set->rows, sizeof *set->voxel);
+  set->least = willis_take(set->rows, sizeof *set->least);
+  if (set->voxel && set->least) return WILLIS_OK;
+  return willis_fail_memory(err, "the hull's voxels", set->rows,
+                            sizeof *set->voxel + sizeof *set->least);
+}
+
 static enum willis_status list_voxels(struct willis_hull_set *set, const struct willis_volume *hull,
                                       double least, struct willis_error *err) {
   const ptrdiff_t count = willis_grid_count(&hull->grid);
-  willis_release(set->voxel);
   set->rows = 0;
   for (ptrdiff_t i = 0; i < count; i++) set->rows += (double)hull->voxels[i] >= least;
-  set->voxel = willis_take(set->rows, sizeof *set->voxel);
-  if (!set->voxel)
-    return willis_fail_memory(err, "the hull's voxels", set->rows, sizeof *set->voxel);
-  int32_t *to = set->voxel;
+  enum willis_status status = take_list(set, err);
+  if (status) return status;
+  ptrdiff_t row = 0;
   for (ptrdiff_t i = 0; i < count; i++)
-    if ((double)hull->voxels[i] >= least) *to++ = (int32_t)i;
+    if ((double)hull->voxels[i] >= least) {
+      set->voxel[row] = (int32_t)i;
+      set->least[row++] = hull->voxels[i];
+    }
   return WILLIS_OK;
 }
 
@@ -166,23 +177,23 @@ static void describe_view(struct willis_hull_set *set, const struct willis_proje
 }
 
 static void show_view(struct willis_hull_set *set, const struct willis_projections *stack,
-                      const struct willis_volume *hull, ptrdiff_t v) {
+                      const struct willis_grid *grid, ptrdiff_t v) {
   static const double steps[4][2] = {{1, 0}, {-1, 0}, {0, 1}, {0, -1}};
   const float *image = stack->pixels + v * stack->columns * stack->rows;
   const struct willis_ray_place *ray = set->place + v * set->rows;
   struct willis_shadow s;
-  willis_shadow_init(&s, stack, v, &hull->grid);
+  willis_shadow_init(&s, stack, v, grid);
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < set->rows; i++) {
     float *to = set->seen + (v * set->rows + i) * SEEN;
     double place[3], column, row;
     memset(to, 0, SEEN * sizeof *to);
-    willis_place_of(&hull->grid, set->voxel[i], place);
+    willis_place_of(grid, set->voxel[i], place);
     if (ray[i].ray < 0 || !willis_shadow_falls_on(&s, stack, place, &column, &row)) continue;
     const double p = willis_picture_at(stack, image, column, row) / set->unit, here = phi(p);
     to[0] = (float)here;
     to[1] = (float)log2(fmax(p, 0) + 0.0625);
-    to[2] = (float)(here - phi((double)hull->voxels[set->voxel[i]] / set->unit));
+    to[2] = (float)(here - phi((double)set->least[i] / set->unit));
     for (int n = 0; n < 4; n++)
       to[3 + n] =
           (float)(phi(willis_picture_at(stack, image, column + steps[n][0] * s.voxel_columns,
@@ -192,8 +203,7 @@ static void show_view(struct willis_hull_set *set, const struct willis_projectio
   }
 }
 
-static void describe_voxels(struct willis_hull_set *set, const struct willis_projections *stack,
-                            const struct willis_volume *hull) {
+static void describe_voxels(struct willis_hull_set *set, const struct willis_projections *stack) {
   double even[2] = {0, 0};
   for (int v = 0; v < set->views; v++)
     for (int a = 0; a < 2; a++) even[a] += (double)set->about_view[v * ABOUT + a] / set->views;
@@ -208,7 +218,7 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
       sum += value;
       squares += value * value;
     }
-    const double mean = seen ? sum / seen : 0, least = (double)hull->voxels[set->voxel[i]];
+    const double mean = seen ? sum / seen : 0, least = (double)set->least[i];
     set->share[i] = seen ? (float)(1 / seen) : 0;
     float *to = set->about_voxel + i * VOXEL;
     to[0] = (float)phi(least / set->unit);
@@ -239,44 +249,132 @@ static enum willis_status add_solution(struct willis_hull_set *set,
   return status;
 }
 
-enum willis_status willis_hull_set_init(struct willis_hull_set *set,
-                                        const struct willis_projections *stack,
-                                        const struct willis_grid *grid, struct willis_error *err) {
+/* Everything about the listed voxels. */
+static enum willis_status describe(struct willis_hull_set *set,
+                                   const struct willis_projections *stack,
+                                   const struct willis_grid *grid, struct willis_error *err) {
+  enum willis_status status = take_rows(set, err);
+  if (status) return status;
+  for (ptrdiff_t v = 0; v < stack->view_count; v++) {
+    describe_view(set, stack, grid, v);
+    find_rays(set, stack, grid, v, set->place + v * set->rows);
+    show_view(set, stack, grid, v);
+  }
+  describe_voxels(set, stack);
+  if (stack->mode != WILLIS_PROJECTION_SUM || !set->rows) return WILLIS_OK;
+  return add_solution(set, stack, grid, err);
+}
+
+static enum willis_status begin(struct willis_hull_set *set, const struct willis_projections *stack,
+                                const struct willis_grid *grid, struct willis_error *err) {
   *set = (struct willis_hull_set){.views = (int)stack->view_count};
   if (stack->view_count > MOST_VIEWS || willis_grid_count(grid) > INT32_MAX)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "%td views of %td voxels: expected at most %d and less than 2^31",
                        stack->view_count, willis_grid_count(grid), MOST_VIEWS);
-  struct willis_volume hull;
-  enum willis_status status = willis_volume_create(&hull, grid, err);
-  if (!status) status = willis_hull(stack, &hull, err);
-  if (status) goto out;
   set->rays = most_rays(stack, grid);
+  return WILLIS_OK;
+}
+
+static double least_of(const struct willis_hull_set *set, const struct willis_projections *stack) {
+  const bool sum = stack->mode == WILLIS_PROJECTION_SUM;
+  return set->unit * (sum ? WILLIS_HULL_SET_LEAST_SUM : WILLIS_HULL_SET_LEAST_MAX);
+}
+
+/* ---- a set, from a hull or from a coarser set ---- */
+
+enum willis_status willis_hull_set_init(struct willis_hull_set *set,
+                                        const struct willis_projections *stack,
+                                        const struct willis_grid *grid, struct willis_error *err) {
+  struct willis_volume hull = {0};
   double most = 0;
   const ptrdiff_t pixels = stack->columns * stack->rows * stack->view_count;
-  for (ptrdiff_t i = 0; i < pixels; i++) most = fmax(most, (double)stack->pixels[i]);
+  enum willis_status status = begin(set, stack, grid, err);
+  if (!status) status = willis_volume_create(&hull, grid, err);
+  if (!status) status = willis_hull(stack, &hull, err);
+  for (ptrdiff_t i = 0; i < pixels && !status; i++) most = fmax(most, (double)stack->pixels[i]);
   set->unit = most;
-  const bool sum = stack->mode == WILLIS_PROJECTION_SUM;
-  if (most > 0 && sum) status = find_sum_unit(set, stack, &hull, most, err);
-  double least = set->unit * (sum ? WILLIS_HULL_SET_LEAST_SUM : WILLIS_HULL_SET_LEAST_MAX);
+  if (!status && most > 0 && stack->mode == WILLIS_PROJECTION_SUM)
+    status = find_sum_unit(set, stack, &hull, most, err);
   /* A black stack shows nothing, not everything. */
-  if (!status) status = list_voxels(set, &hull, most > 0 ? least : INFINITY, err);
-  if (!status) status = take_rows(set, err);
-  for (ptrdiff_t v = 0; v < stack->view_count && !status; v++) {
-    describe_view(set, stack, grid, v);
-    find_rays(set, stack, grid, v, set->place + v * set->rows);
-    show_view(set, stack, &hull, v);
-  }
-  if (!status) describe_voxels(set, stack, &hull);
-  if (!status && sum && set->rows) status = add_solution(set, stack, grid, err);
-out:
+  if (!status) status = list_voxels(set, &hull, most > 0 ? least_of(set, stack) : INFINITY, err);
   willis_volume_release(&hull);
+  if (!status) status = describe(set, stack, grid, err);
+  if (status) willis_hull_set_release(set);
+  return status;
+}
+
+/* The least pixel over the views that see a voxel; 0 when none does. */
+static float least_pixel(const struct willis_shadow *shadow, const struct willis_projections *stack,
+                         const double place[3]) {
+  double least = INFINITY;
+  for (ptrdiff_t v = 0; v < stack->view_count; v++) {
+    double column, row;
+    if (!willis_shadow_falls_on(&shadow[v], stack, place, &column, &row) ||
+        !willis_shadow_shown(&stack->view[v].shutter, column, row))
+      continue;
+    const float *image = stack->pixels + v * stack->columns * stack->rows;
+    least = fmin(least, willis_picture_at(stack, image, column, row));
+  }
+  return isinf(least) ? 0 : (float)least;
+}
+
+static enum willis_status list_within(struct willis_hull_set *set,
+                                      const struct willis_projections *stack,
+                                      const struct willis_grid *grid, const uint8_t *within,
+                                      double least, struct willis_error *err) {
+  const ptrdiff_t *n = grid->size, w = (n[0] + 1) / 2, h = (n[1] + 1) / 2;
+  struct willis_shadow *shadow = willis_take(stack->view_count, sizeof *shadow);
+  if (!shadow) return willis_fail_memory(err, "shadows", stack->view_count, sizeof *shadow);
+  for (ptrdiff_t v = 0; v < stack->view_count; v++) willis_shadow_init(&shadow[v], stack, v, grid);
+  enum willis_status status = WILLIS_OK;
+  ptrdiff_t row = 0;
+  /* Counted, then written. */
+  for (int pass = 0; pass < 2 && !status; pass++) {
+    row = 0;
+    for (ptrdiff_t z = 0; z < n[2]; z++)
+      for (ptrdiff_t y = 0; y < n[1]; y++) {
+        const uint8_t *line = within + (z / 2 * h + y / 2) * w;
+        for (ptrdiff_t x = 0; x < n[0]; x++) {
+          if (!line[x / 2]) continue;
+          if (pass) set->voxel[row] = (int32_t)((z * n[1] + y) * n[0] + x);
+          row++;
+        }
+      }
+    set->rows = row;
+    if (!pass) status = take_list(set, err);
+  }
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < (status ? 0 : set->rows); i++) {
+    double place[3];
+    willis_place_of(grid, set->voxel[i], place);
+    set->least[i] = least_pixel(shadow, stack, place);
+  }
+  for (ptrdiff_t i = row = 0; i < set->rows && !status; i++) {
+    if ((double)set->least[i] < least) continue;
+    set->voxel[row] = set->voxel[i];
+    set->least[row++] = set->least[i];
+  }
+  set->rows = row;
+  willis_release(shadow);
+  return status;
+}
+
+enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
+                                          const struct willis_projections *stack,
+                                          const struct willis_grid *grid, const uint8_t *within,
+                                          double unit, struct willis_error *err) {
+  enum willis_status status = begin(set, stack, grid, err);
+  set->unit = unit;
+  if (!status) status = list_within(set, stack, grid, within, least_of(set, stack), err);
+  if (!status) status = describe(set, stack, grid, err);
   if (status) willis_hull_set_release(set);
   return status;
 }
 
 void willis_hull_set_release(struct willis_hull_set *set) {
   willis_release(set->voxel);
+  willis_release(set->least);
   willis_release(set->about_voxel);
   willis_release(set->seen);
   willis_release(set->place);

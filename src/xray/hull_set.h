@@ -25,6 +25,7 @@ struct willis_hull_set {
   int views;
   double unit;
   int32_t *voxel; /* [rows] index in the grid, ascending */
+  float *least;   /* [rows] the least pixel over the views that see it */
   /* [rows][10]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that
    * see it, log2 of the number of views, how evenly their directions are spread, which part of them
    * sees it, 1 for SUM; for SUM φ of the solution (hull_solution.h) and log2 of it + 1/16, else 0
@@ -46,6 +47,14 @@ WILLIS_CHECKED enum willis_status willis_hull_set_init(struct willis_hull_set *s
                                                        const struct willis_projections *stack,
                                                        const struct willis_grid *grid,
                                                        struct willis_error *err);
+/* The same on a finer grid, of those of its voxels that lie in the marked voxels of a grid half as
+ * fine: within[ceil(z/2)·ceil(y/2)·ceil(x/2)], not 0 where marked; `unit` is that of the coarser
+ * set, halved for SUM. No volume is made. */
+WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
+                                                         const struct willis_projections *stack,
+                                                         const struct willis_grid *grid,
+                                                         const uint8_t *within, double unit,
+                                                         struct willis_error *err);
 void willis_hull_set_release(struct willis_hull_set *set);
 
 #endif
