@@ -34,4 +34,10 @@ static inline struct willis_ray_taps willis_ray_taps(const struct willis_ray_pla
   return taps;
 }
 
+/* The one ray that a place is nearest to; −1 for what is not seen. */
+static inline int32_t willis_ray_nearest(const struct willis_ray_place *place, int32_t pitch) {
+  if (place->ray < 0) return -1;
+  return place->ray + (place->across >= 0.5f) + (place->down >= 0.5f) * pitch;
+}
+
 #endif

@@ -69,13 +69,18 @@ static void compete(struct relaxation *r) {
   const struct willis_hull_set *set = r->set;
   memset(r->share, 0, (size_t)set->rows * sizeof *r->share);
   for (int view = 0; view < set->views; view++) {
-    const int32_t *ray = set->ray + view * set->rows;
+    const struct willis_ray_place *place = set->place + view * set->rows;
+    const int32_t pitch = set->pitch[view];
     memset(r->strongest, 0, (size_t)set->rays * sizeof *r->strongest);
-    for (ptrdiff_t i = 0; i < set->rows; i++)
-      if (ray[i] >= 0) r->strongest[ray[i]] = fmaxf(r->strongest[ray[i]], r->support[i]);
-    for (ptrdiff_t i = 0; i < set->rows; i++)
-      if (ray[i] >= 0 && r->strongest[ray[i]] > 0)
-        r->share[i] = fmaxf(r->share[i], r->support[i] / r->strongest[ray[i]]);
+    for (ptrdiff_t i = 0; i < set->rows; i++) {
+      const int32_t ray = willis_ray_nearest(&place[i], pitch);
+      if (ray >= 0) r->strongest[ray] = fmaxf(r->strongest[ray], r->support[i]);
+    }
+    for (ptrdiff_t i = 0; i < set->rows; i++) {
+      const int32_t ray = willis_ray_nearest(&place[i], pitch);
+      if (ray >= 0 && r->strongest[ray] > 0)
+        r->share[i] = fmaxf(r->share[i], r->support[i] / r->strongest[ray]);
+    }
   }
 }
 

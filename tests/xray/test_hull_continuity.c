@@ -125,7 +125,7 @@ static void explains_every_picture(void **state) {
       for (ptrdiff_t ray = 0; ray < set.rays; ray++) {
         bool crossed = false, explained = false;
         for (ptrdiff_t i = 0; i < set.rows; i++) {
-          if (set.ray[v * set.rows + i] != ray) continue;
+          if (willis_ray_nearest(&set.place[v * set.rows + i], set.pitch[v]) != ray) continue;
           crossed = true;
           explained |= fabs((double)belief.voxels[set.voxel[i]] -
                             (double)hull.voxels[set.voxel[i]] / 100) < 1e-4;
