@@ -193,21 +193,8 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "--data FOLDER|LIST.txt is missing");
   if (!strcmp(call->output, "-"))
     return print_usage_error(call->command, "a model cannot go to stdout: name a file");
-  if (call->option[MODE].integer == 2 && !learns_any_views(call))
-    return print_usage_error(call->command, "--mode both is for --network hull");
-  for (int i = VARY; i <= PHOTONS; i++)
-    if (call->option[i].given && !learns_any_views(call))
-      return print_usage_error(call->command, "--%s is for --network hull", train_rows[i].name);
-  if (call->option[PRECISION].integer && call->option[NETWORK].integer)
-    return print_usage_error(call->command, "--precision f16 is for --network dae");
-  if (call->option[L1].given && !draws_slices(call))
-    return print_usage_error(call->command, "--l1 is for --network cgan");
-  if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
-    return print_usage_error(call->command, "--output-bias and --from both say how to start");
-  if (call->option[TO_ISOCENTER].given != call->option[TO_DETECTOR].given)
-    return print_usage_error(call->command,
-                             "--source-to-isocenter and --source-to-detector go together");
-  int code = read_views(&s);
+  int code = check_train_options(call);
+  if (!code) code = read_views(&s);
   if (code) return code;
   s.options = read_train_options(call);
   s.options.view_count_count = s.view_counts;

@@ -1,5 +1,6 @@
 /* The option table of willis train, and how it becomes the library's options. */
 #include "cli/train_options.h"
+#include "cli/report.h"
 
 #include <math.h>
 
@@ -90,6 +91,24 @@ bool learns_any_views(const struct call *call) {
 
 bool draws_slices(const struct call *call) {
   return call->option[NETWORK].integer == NETWORK_CGAN;
+}
+
+int check_train_options(const struct call *call) {
+  if (call->option[MODE].integer == 2 && !learns_any_views(call))
+    return print_usage_error(call->command, "--mode both is for --network hull");
+  for (int i = VARY; i <= PHOTONS; i++)
+    if (call->option[i].given && !learns_any_views(call))
+      return print_usage_error(call->command, "--%s is for --network hull", train_rows[i].name);
+  if (call->option[PRECISION].integer && call->option[NETWORK].integer)
+    return print_usage_error(call->command, "--precision f16 is for --network dae");
+  if (call->option[L1].given && !draws_slices(call))
+    return print_usage_error(call->command, "--l1 is for --network cgan");
+  if (call->option[FROM].given && call->option[OUTPUT_BIAS].given)
+    return print_usage_error(call->command, "--output-bias and --from both say how to start");
+  if (call->option[TO_ISOCENTER].given != call->option[TO_DETECTOR].given)
+    return print_usage_error(call->command,
+                             "--source-to-isocenter and --source-to-detector go together");
+  return 0;
 }
 
 struct willis_train_options read_train_options(const struct call *call) {

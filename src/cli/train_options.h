@@ -18,6 +18,8 @@ extern const struct option_row train_rows[];
 bool learns_any_views(const struct call *call);
 /* True for --network cgan. */
 bool draws_slices(const struct call *call);
+/* 0, or the exit code after a line about options that do not go together. */
+int check_train_options(const struct call *call);
 /* What they say about how to train; `trained_on` stays null. */
 struct willis_train_options read_train_options(const struct call *call);
 

@@ -107,7 +107,8 @@ enum willis_status willis_network_create_empty(const char *architecture,
   *network = NULL;
   const struct willis_architecture *a = willis_architecture_find(architecture);
   if (!a)
-    return willis_fail(err, WILLIS_UNSUPPORTED, "no network is called '%s'; there are: dae, hull, unet, slice-generator",
+    return willis_fail(err, WILLIS_UNSUPPORTED,
+                       "no network is called '%s'; there are: dae, hull, unet, slice-generator",
                        architecture);
   struct willis_network *n = willis_take_zeroed(1, sizeof *n);
   if (!n) goto out;

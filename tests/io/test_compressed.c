@@ -118,7 +118,7 @@ static void test_pieces_of_one_frame(void **state) {
   struct made made = made_of(&two, 1, NULL, 0);
   expect_frames(&made, 1);
   made = made_of(&two, 3, NULL, 0);
-  expect_refused(&made, "holds 2 compressed pieces, but NumberOfFrames (0028,0008) is 3");
+  expect_refused(&made, "holds 2 compressed pieces, expected the 3 of NumberOfFrames (0028,0008)");
   struct pieces none_at_all = {.count = 0};
   made = made_of(&none_at_all, 1, NULL, 0);
   expect_refused(&made, "holds 0 compressed pieces");
