@@ -177,6 +177,34 @@ static enum willis_status check_syntax(struct willis_angiogram_source *source,
   return WILLIS_OK;
 }
 
+/* The pieces of a frame behind each other, for the caller to free; null without memory. */
+static unsigned char *join(const struct willis_angiogram_source *source, ptrdiff_t frame,
+                           size_t *size) {
+  const ptrdiff_t begin = source->first[frame], end = source->first[frame + 1];
+  *size = 0;
+  for (ptrdiff_t p = begin; p < end; p++) *size += source->piece[p].length;
+  unsigned char *joined = willis_take((ptrdiff_t)*size, 1);
+  size_t at = 0;
+  for (ptrdiff_t p = begin; p < end && joined; p++) {
+    memcpy(joined + at, source->bytes + source->piece[p].at, source->piece[p].length);
+    at += source->piece[p].length;
+  }
+  return joined;
+}
+
+/* Whoever reads takes memory of the claimed size: the first frame has to bear it out. */
+static enum willis_status check_first_frame(const struct willis_angiogram_source *source,
+                                            struct willis_error *err) {
+  size_t size;
+  if (!source->layout.is_encapsulated) return WILLIS_OK;
+  unsigned char *joined = join(source, 0, &size);
+  if (!joined) return willis_fail_memory(err, "a compressed frame", (ptrdiff_t)size, 1);
+  enum willis_status status =
+      willis_dicom_frame_check(source->layout.syntax, &source->format, joined, size, err);
+  willis_release(joined);
+  return status ? willis_fail_in(err, status, "frame 1") : WILLIS_OK;
+}
+
 static enum willis_status parse(struct willis_angiogram *a, const struct willis_limits *limits,
                                 const struct willis_warnings *warnings, struct willis_error *err) {
   struct willis_angiogram_source *source = a->source;
@@ -197,6 +225,7 @@ static enum willis_status parse(struct willis_angiogram *a, const struct willis_
   if (!status) status = read_values(root, a, err);
   if (!status) status = check_syntax(source, err);
   if (!status) status = willis_angiogram_find_frames(source, a->frame_count, err);
+  if (!status) status = check_first_frame(source, err);
   if (!status) status = willis_angiogram_describe(header, a, warnings, err);
   willis_dicom_header_close(header);
   return status;
@@ -300,20 +329,13 @@ static void unpack(const struct willis_angiogram_source *source, ptrdiff_t frame
 static enum willis_status decode(const struct willis_angiogram_source *source, ptrdiff_t frame,
                                  float *pixels, struct willis_error *err) {
   const ptrdiff_t count = source->format.columns * source->format.rows;
-  const ptrdiff_t begin = source->first[frame], end = source->first[frame + 1];
-  size_t size = 0;
+  size_t size;
   double scale[2];
   scale_of(source, frame, scale);
-  for (ptrdiff_t p = begin; p < end; p++) size += source->piece[p].length;
-  unsigned char *joined = willis_take((ptrdiff_t)size, 1);
+  unsigned char *joined = join(source, frame, &size);
   unsigned short *value = willis_take(count, sizeof *value);
   enum willis_status status = WILLIS_OK;
   if (!joined || !value) status = willis_fail_memory(err, "a compressed frame", count, 3);
-  size = 0;
-  for (ptrdiff_t p = begin; p < end && !status; p++) {
-    memcpy(joined + size, source->bytes + source->piece[p].at, source->piece[p].length);
-    size += source->piece[p].length;
-  }
   if (!status)
     status =
         willis_dicom_frame_decode(source->layout.syntax, &source->format, joined, size, value, err);

@@ -84,19 +84,55 @@ static enum willis_status check_jpeg(const struct willis_dicom_format *format,
   return willis_fail(err, WILLIS_FORMAT, "byte %zu of the compressed frame: no frame header", at);
 }
 
-enum willis_status willis_dicom_frame_decode(const char *syntax,
-                                             const struct willis_dicom_format *format,
-                                             const unsigned char *bytes, size_t size,
-                                             unsigned short *value, struct willis_error *err) {
-  int row = find(syntax), precision = format->allocated;
+static enum willis_status check(int row, const struct willis_dicom_format *format,
+                                const unsigned char *bytes, size_t size, int *precision,
+                                struct willis_error *err) {
+  enum { PLENTY = 1 << 22, MOST_RATIO = 100 }; /* pixels; bytes out of bytes in */
+  const ptrdiff_t count = format->columns * format->rows;
+  const size_t plain = (size_t)count * (size_t)format->allocated / 8;
+  *precision = format->allocated;
   if (row < 0)
     return willis_fail(err, WILLIS_UNSUPPORTED,
                        "TransferSyntaxUID (0002,0010) is none of raw, deflated, RLE, JPEG, JPEG-LS "
                        "and JPEG 2000");
-  if (known[row].codec == CODEC_JPEG_2000)
-    return willis_jpeg2000_decode(format, bytes, size, value, err);
-  if (known[row].codec == CODEC_RLE) return willis_rle_decode(format, bytes, size, value, err);
-  enum willis_status status = check_jpeg(format, bytes, size, &precision, err);
+  if (count > PLENTY && plain / MOST_RATIO > size)
+    return willis_fail(err, WILLIS_FORMAT,
+                       "the compressed frame has %zu bytes for %td columns and %td rows, expected "
+                       "a hundredth of %zu or more",
+                       size, format->columns, format->rows, plain);
+  switch (known[row].codec) {
+  case CODEC_JPEG_2000:
+    return willis_jpeg2000_check(format, bytes, size, err);
+  case CODEC_JPEG:
+    return check_jpeg(format, bytes, size, precision, err);
+  default:
+    return WILLIS_OK;
+  }
+}
+
+enum willis_status willis_dicom_frame_check(const char *syntax,
+                                            const struct willis_dicom_format *format,
+                                            const unsigned char *bytes, size_t size,
+                                            struct willis_error *err) {
+  int precision;
+  return check(find(syntax), format, bytes, size, &precision, err);
+}
+
+enum willis_status willis_dicom_frame_decode(const char *syntax,
+                                             const struct willis_dicom_format *format,
+                                             const unsigned char *bytes, size_t size,
+                                             unsigned short *value, struct willis_error *err) {
+  const int row = find(syntax);
+  int precision;
+  enum willis_status status = check(row, format, bytes, size, &precision, err);
   if (status) return status;
+  switch (known[row].codec) {
+  case CODEC_JPEG_2000:
+    return willis_jpeg2000_decode(format, bytes, size, value, err);
+  case CODEC_RLE:
+    return willis_rle_decode(format, bytes, size, value, err);
+  default:
+    break;
+  }
   return willis_dicom_dcmtk_decode(syntax, format, precision > 8, bytes, size, value, err);
 }

@@ -18,6 +18,12 @@ struct willis_dicom_format {
 
 /* True for the syntaxes that willis_dicom_frame_decode() knows. */
 bool willis_dicom_codec_known(const char *syntax);
+/* What can be said of the frame's bytes before memory of the picture's size is taken: the size and
+ * depth that a JPEG or JPEG 2000 claims, and that more than 4 Mi pixels are not the hundredfold. */
+WILLIS_CHECKED enum willis_status willis_dicom_frame_check(const char *syntax,
+                                                           const struct willis_dicom_format *format,
+                                                           const unsigned char *bytes, size_t size,
+                                                           struct willis_error *err);
 /* The frame's bytes (its fragments joined) into columns × rows values of 16 bits, the stored ones
  * in the low bits, what lies above them not defined. FORMAT when the picture inside is broken or of
  * another size or depth than the attributes say, UNSUPPORTED, OUT_OF_MEMORY. */
@@ -32,6 +38,9 @@ WILLIS_CHECKED enum willis_status
 willis_dicom_dcmtk_decode(const char *syntax, const struct willis_dicom_format *format, bool wide,
                           const unsigned char *bytes, size_t size, unsigned short *value,
                           struct willis_error *err);
+WILLIS_CHECKED enum willis_status willis_jpeg2000_check(const struct willis_dicom_format *format,
+                                                        const unsigned char *bytes, size_t size,
+                                                        struct willis_error *err);
 WILLIS_CHECKED enum willis_status willis_jpeg2000_decode(const struct willis_dicom_format *format,
                                                          const unsigned char *bytes, size_t size,
                                                          unsigned short *value,

@@ -141,6 +141,7 @@ static enum willis_status read_raw(const struct reader *r, const struct pixel_fo
   const unsigned char *first = r->bytes + layout->value;
   if (layout->length / width < count)
     return refuse(r, WILLIS_FORMAT, &PIXELS, "Rows x Columns values");
+  if (!pixels) return WILLIS_OK;
   /* Big-endian words of two values have the second one first. */
   const bool is_swapped = width == 1 && layout->big_endian && layout->length % 2 == 0 &&
                           memcmp(r->bytes + layout->header_end + 4, "OW", 2) == 0;
@@ -175,13 +176,16 @@ static enum willis_status read_compressed(const struct reader *r, const struct p
     return refuse_value(r, WILLIS_UNSUPPORTED, &ALLOCATED, format->stored.allocated,
                         "8 or 16 in compressed pixels");
   unsigned char *joined = willis_take((ptrdiff_t)size, 1);
-  unsigned short *value = willis_take(count, sizeof *value);
-  if (!joined || !value) status = willis_fail_memory(r->err, "a compressed slice", count, 3);
+  unsigned short *value = pixels ? willis_take(count, sizeof *value) : NULL;
+  if (!joined || (pixels && !value))
+    status = willis_fail_memory(r->err, "a compressed slice", count, 3);
   if (!status) status = join(r, joined, &size);
-  if (!status)
+  if (!status && !pixels)
+    status = willis_dicom_frame_check(r->layout.syntax, &format->stored, joined, size, r->err);
+  else if (!status)
     status =
         willis_dicom_frame_decode(r->layout.syntax, &format->stored, joined, size, value, r->err);
-  for (ptrdiff_t i = 0; i < count && !status; i++) pixels[i] = convert(value[i], format);
+  for (ptrdiff_t i = 0; pixels && i < count && !status; i++) pixels[i] = convert(value[i], format);
   willis_release(joined);
   willis_release(value);
   return status;
@@ -199,7 +203,6 @@ static enum willis_status read_slice(const struct reader *r, bool *is_image,
   if (status) return status;
   slice->integral =
       format.slope == floor(format.slope) && format.intercept == floor(format.intercept);
-  if (!pixels) return WILLIS_OK;
   if (!r->layout.has_pixels) return refuse(r, WILLIS_FORMAT, &PIXELS, "Rows x Columns values");
   return r->layout.is_encapsulated ? read_compressed(r, &format, pixels)
                                    : read_raw(r, &format, pixels);

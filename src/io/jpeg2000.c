@@ -30,8 +30,9 @@ static OPJ_BOOL source_seek(OPJ_OFF_T to, void *context) {
 
 /* Size, depth and tiles out of the codestream's first segment (ISO 15444-1, A.5.1), before OpenJPEG
  * allocates by them. DICOM wants the bare codestream, without the boxes of a .jp2 file. */
-static enum willis_status check(const struct willis_dicom_format *format,
-                                const unsigned char *bytes, size_t size, struct willis_error *err) {
+enum willis_status willis_jpeg2000_check(const struct willis_dicom_format *format,
+                                         const unsigned char *bytes, size_t size,
+                                         struct willis_error *err) {
   enum { XSIZ = 8, CSIZ = 40, SEGMENT = 45, MOST_TILES = 4096 };
   static const unsigned char start[] = {0xFF, 0x4F, 0xFF, 0x51};
   if (size < SEGMENT || memcmp(bytes, start, sizeof start) != 0)
@@ -90,7 +91,7 @@ static enum willis_status decode(opj_codec_t *codec, opj_stream_t *stream, opj_i
 enum willis_status willis_jpeg2000_decode(const struct willis_dicom_format *format,
                                           const unsigned char *bytes, size_t size,
                                           unsigned short *value, struct willis_error *err) {
-  enum willis_status status = check(format, bytes, size, err);
+  enum willis_status status = willis_jpeg2000_check(format, bytes, size, err);
   if (status) return status;
   struct source source = {bytes, size, 0};
   opj_image_t *image = NULL;

@@ -112,20 +112,22 @@ def element(group, number, kind, value):
 
 
 def dicom(k, **changes):
-    say = dict(spacing="1\\1", position=f"0\\0\\{3 * k}", orientation="1\\0\\0\\0\\1\\0", series="1.2", rows=2, frames="1")
+    say = dict(spacing="1\\1", position=f"0\\0\\{3 * k}", orientation="1\\0\\0\\0\\1\\0", series="1.2", rows=2, frames="1",
+               columns=2, syntax="1.2.840.10008.1.2.1\0", kind=None, pixels=element(0x7FE0, 0x10, "OW", b"abcd"))
     say.update(changes)
-    data = bytes(128) + b"DICM" + element(2, 0x10, "UI", b"1.2.840.10008.1.2.1\0")
+    data = bytes(128) + b"DICM" + (element(2, 2, "UI", say["kind"]) if say["kind"] else b"") + element(2, 0x10, "UI", say["syntax"])
+    data += element(8, 0x16, "UI", say["kind"]) if say["kind"] else b""
     for group, number, kind, value in (
         (0x18, 0x50, "DS", "3"), (0x20, 0x0E, "UI", say["series"]), (0x20, 0x32, "DS", say["position"]),
-        (0x20, 0x37, "DS", say["orientation"]), (0x28, 2, "US", struct.pack("<H", 1)), (0x28, 8, "IS", say["frames"]),
-        (0x28, 0x10, "US", struct.pack("<H", say["rows"])), (0x28, 0x11, "US", struct.pack("<H", 2)),
+        (0x20, 0x37, "DS", say["orientation"]), (0x28, 2, "US", struct.pack("<H", 1)),
+        (0x28, 4, "CS", "MONOCHROME2" if say["kind"] else None), (0x28, 8, "IS", say["frames"]),
+        (0x28, 0x10, "US", struct.pack("<H", say["rows"])), (0x28, 0x11, "US", struct.pack("<H", say["columns"])),
         (0x28, 0x30, "DS", say["spacing"]), (0x28, 0x100, "US", struct.pack("<H", 8)),
         (0x28, 0x101, "US", struct.pack("<H", 8)), (0x28, 0x102, "US", struct.pack("<H", 7)),
-        (0x7FE0, 0x10, "OW", b"abcd"),
     ):
         if value is not None:
             data += element(group, number, kind, value)
-    return data
+    return data + say["pixels"]
 
 
 def series(name, slices, status, part):
@@ -138,6 +140,13 @@ write("no-spacing.dcm", dicom(0, spacing=None), "GEOMETRY", "PixelSpacing (0028,
 write("zero-spacing.dcm", dicom(0, spacing="0\\1"), "GEOMETRY", "PixelSpacing")
 write("run.dcm", dicom(0, frames="9"), "UNSUPPORTED", "NumberOfFrames (0028,0008) is 9")
 write("few-pixels.dcm", dicom(0, rows=3), "FORMAT", "PixelData")
+write("claims-64-mb.dcm", dicom(0, rows=4096, columns=4096), "FORMAT", "PixelData")
+rle = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\x00" * 7
+rle = struct.pack("<2H2sxxI", 0x7FE0, 0x10, b"OB", 0xFFFFFFFF) + b"".join(
+    struct.pack("<2HI", 0xFFFE, tag, len(value)) + value for tag, value in ((0xE000, b""), (0xE000, rle), (0xE0DD, b"")))
+packed = dict(rows=4096, columns=4096, syntax="1.2.840.10008.1.2.5\0", pixels=rle)
+write("packed-64-mb.dcm", dicom(0, **packed), "FORMAT", "the compressed frame has 78 bytes for 4096 columns and 4096 rows")
+write("packed-run.dcm", dicom(0, **packed, kind="1.2.840.10008.5.1.4.1.1.12.1"), "FORMAT", "frame 1: the compressed frame has 78 bytes")
 write("two-billion-pictures.dcm", dicom(0, frames="2147483647"), "UNSUPPORTED", "NumberOfFrames (0028,0008) is 2.14748e+09")
 nested = bytes(128) + b"DICM" + element(2, 0x10, "UI", b"1.2.840.10008.1.2.1\0")
 nested += (struct.pack("<2H2sxxI", 0x40, 0x275, b"SQ", 0xFFFFFFFF) + struct.pack("<2HI", 0xFFFE, 0xE000, 0xFFFFFFFF)) * 300
