@@ -303,6 +303,59 @@ static void falls_back_to_what_verifies(void **state) {
                    WILLIS_FORMAT);
 }
 
+/* Every checksum fits, but a section is missing, short, or says what the others do not. */
+static void sections_that_lie(void **state) {
+  (void)state;
+  static const struct {
+    const char *tag, *part;
+    bool renamed, no_number; /* else a byte short */
+  } rows[] = {
+      {"configuration", "no configuration", true, false},
+      {"configuration", "no configuration", false, false},
+      {"data", "no data digest", true, false},
+      {"counters", "section counters: expected", true, false},
+      {"counters", "section counters: expected", false, false},
+      {"order", "another order of patients", true, false},
+      {"order", "another order of patients", false, false},
+      {"epochs", "section epochs: not whole rows", true, false},
+      {"trainer", "section trainer: expected", false, false},
+      {"counters", "its sections contradict each other", false, true},
+  };
+  struct willis_train_options options = fast();
+  struct willis_train_result result;
+  struct willis_error err;
+  char model[512], other[512], checkpoint[512], lying[512];
+  snprintf(model, sizeof model, "%s", scratch_path("truth.safetensors"));
+  snprintf(other, sizeof other, "%s", scratch_path("lies.safetensors"));
+  snprintf(lying, sizeof lying, "%s", scratch_path("lies.step-00000003.ckpt"));
+  assert_int_equal(train(&options, model, NULL, 3, &result, &err), WILLIS_CANCELLED);
+  snprintf(checkpoint, sizeof checkpoint, "%s", checkpoint_of(model, 3));
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct willis_sections sections;
+    struct willis_run_counters counters;
+    unsigned char *bytes;
+    assert_int_equal(willis_sections_read(checkpoint, &bytes, &sections, &err), WILLIS_OK);
+    for (int k = 0; k < sections.count; k++) {
+      struct willis_section *section = &sections.section[k];
+      if (strcmp(section->tag, rows[i].tag) != 0) continue;
+      if (rows[i].renamed) {
+        section->tag[0] = 'X';
+      } else if (rows[i].no_number) {
+        memcpy(&counters, section->bytes, sizeof counters);
+        counters.loss_sum = NAN;
+        section->bytes = &counters;
+      } else {
+        section->size--;
+      }
+    }
+    assert_int_equal(willis_sections_write(lying, &sections, &err), WILLIS_OK);
+    willis_release(bytes);
+    if (train(&options, other, lying, 1e9, &result, &err) != WILLIS_FORMAT ||
+        !strstr(err.message, rows[i].part))
+      fail_msg("row %zu, %s: %s", i, rows[i].part, err.message);
+  }
+}
+
 static void refuses_what_does_not_belong(void **state) {
   (void)state;
   struct willis_train_options options = fast();
@@ -528,6 +581,7 @@ int main(void) {
       cmocka_unit_test(starts_with_another_model),
       cmocka_unit_test(trains_a_unet),
       cmocka_unit_test(falls_back_to_what_verifies),
+      cmocka_unit_test(sections_that_lie),
       cmocka_unit_test(refuses_what_does_not_belong),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
