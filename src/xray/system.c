@@ -120,7 +120,7 @@ static enum willis_status weigh(struct willis_system *system, struct willis_erro
   for (ptrdiff_t p = 0; p < system->pixels; p++) {
     float row = system->weight[p], b = fmaxf(system->b[p], 0);
     system->weight[p] = row > 0 ? 1 / row : 0;
-    ones[p] = !system->marked || !isnan(system->marked[p]);
+    ones[p] = system->marked && isnan(system->marked[p]) ? 0 : 1;
     carried += row > 0 ? (double)b : 0;
     values += (double)b * (double)(b * system->weight[p]);
   }
