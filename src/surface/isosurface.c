@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/uniform.h"
 #include "surface/cell_cases.h"
 
 #include <endian.h>
@@ -42,6 +43,10 @@ struct lattice {
 
 /* 64 values against the level. The multiplication gathers the low bits of eight bytes. */
 static uint64_t compare_word(const float *value, float level, bool *bad) {
+  if (willis_is_uniform(value, WORD)) {
+    if (!(fabsf(*value) <= FLT_MAX)) *bad = true;
+    return *value >= level ? ~UINT64_C(0) : 0;
+  }
   unsigned char flag[WORD];
   int finite = 1;
   for (int i = 0; i < WORD; i++) {

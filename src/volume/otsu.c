@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/uniform.h"
 
 #include <float.h>
 #include <math.h>
@@ -76,13 +77,6 @@ static inline int float_bin(const struct histogram *h, float v) {
   return b;
 }
 
-/* As most blocks of vessels are. */
-static bool all_background(const float *voxels, float low) {
-  int other = 0;
-  for (int i = 0; i < BLOCK; i++) other |= voxels[i] != low;
-  return !other;
-}
-
 /* The guessed bins of a block, without branches so that it becomes vector code. False if a value is
  * so near to an edge that its guess may be wrong. */
 static bool guess_bins(const struct histogram *h, const float *voxels, int *bin) {
@@ -99,22 +93,23 @@ static bool guess_bins(const struct histogram *h, const float *voxels, int *bin)
 static void count_block(const struct histogram *h, const float *voxels,
                         uint32_t lane[LANES][FLOAT_BINS]) {
   int bin[BLOCK];
-  if (all_background(voxels, h->low)) {
-    lane[0][0] += BLOCK;
-    return;
-  }
   if (!guess_bins(h, voxels, bin))
     for (int i = 0; i < BLOCK; i++) bin[i] = float_bin(h, voxels[i]);
   for (int i = 0; i < BLOCK; i++) lane[i % LANES][bin[i]]++;
 }
 
-static void count_floats(struct histogram *h, const float *voxels, ptrdiff_t count) {
+static void count_floats(struct histogram *h, const float *voxels, ptrdiff_t count,
+                         const float *same) {
   ptrdiff_t pieces = (count + PIECE - 1) / PIECE;
 #pragma omp parallel for schedule(dynamic, 1)
   for (ptrdiff_t piece = 0; piece < pieces; piece++) {
     uint32_t lane[LANES][FLOAT_BINS] = {0};
     ptrdiff_t i = piece * PIECE, end = i + PIECE < count ? i + PIECE : count;
-    for (; i + BLOCK <= end; i += BLOCK) count_block(h, voxels + i, lane);
+    for (; i + BLOCK <= end; i += BLOCK)
+      if (isnan(same[i / BLOCK]))
+        count_block(h, voxels + i, lane);
+      else
+        lane[0][float_bin(h, same[i / BLOCK])] += BLOCK;
     for (; i < end; i++) lane[0][float_bin(h, voxels[i])]++;
     for (int b = 0; b < FLOAT_BINS; b++) {
       ptrdiff_t here = 0;
@@ -127,20 +122,20 @@ static void count_floats(struct histogram *h, const float *voxels, ptrdiff_t cou
 }
 
 static void count_integers(struct histogram *h, const float *voxels, ptrdiff_t count,
-                           ptrdiff_t *lanes) {
+                           const float *same, ptrdiff_t *lanes) {
 #pragma omp parallel
   {
 #pragma omp for schedule(static)
     for (int lane = 0; lane < LANES; lane++) {
       ptrdiff_t *mine = lanes + lane * h->bins;
-      ptrdiff_t begin = count / LANES * lane;
-      ptrdiff_t end = lane == LANES - 1 ? count : begin + count / LANES;
-      ptrdiff_t i = begin;
+      const ptrdiff_t blocks = count / BLOCK;
+      ptrdiff_t i = blocks / LANES * lane * BLOCK;
+      const ptrdiff_t end = lane == LANES - 1 ? count : blocks / LANES * (lane + 1) * BLOCK;
       for (; i + BLOCK <= end; i += BLOCK)
-        if (all_background(voxels + i, h->low))
-          mine[0] += BLOCK;
-        else
+        if (isnan(same[i / BLOCK]))
           for (int k = 0; k < BLOCK; k++) mine[(int)(voxels[i + k] - h->low)]++;
+        else
+          mine[(int)(same[i / BLOCK] - h->low)] += BLOCK;
       for (; i < end; i++) mine[(int)(voxels[i] - h->low)]++;
     }
 #pragma omp for schedule(static)
@@ -176,22 +171,44 @@ static enum willis_status cut(const struct histogram *h, double *threshold,
   return WILLIS_OK;
 }
 
-/* Range, and whether all values are finite, in one look at memory. */
-static bool finite_range(const struct willis_volume *volume, float *minimum, float *maximum) {
-  const float *voxels = volume->voxels;
-  ptrdiff_t count = willis_grid_count(&volume->grid);
-  float low = voxels[0], high = low;
-  int bad = 0;
-#pragma omp parallel for simd reduction(min : low) reduction(max : high) reduction(| : bad)
+struct look {
+  float low, high;
+  int bad; /* some value is not finite */
+};
+
+/* Of a few values that are not all the same. */
+static void look_at(const float *voxels, ptrdiff_t count, struct look *look) {
+  float low = look->low, high = look->high;
+  int bad = look->bad;
+#pragma omp simd reduction(min : low) reduction(max : high) reduction(| : bad)
   for (ptrdiff_t i = 0; i < count; i++) {
     float v = voxels[i];
     low = v < low ? v : low;
     high = v > high ? v : high;
     bad |= !(fabsf(v) <= FLT_MAX);
   }
-  *minimum = low;
-  *maximum = high;
-  return !bad;
+  *look = (struct look){low, high, bad};
+}
+
+/* The one look at memory that takes long: range, whether all values are finite, and of every block
+ * its value when it has but one, else NaN. */
+static struct look look(const float *voxels, ptrdiff_t count, float *same) {
+  const ptrdiff_t blocks = count / BLOCK;
+  float low = INFINITY, high = -INFINITY;
+  int bad = 0;
+#pragma omp parallel for reduction(min : low) reduction(max : high) reduction(| : bad)
+  for (ptrdiff_t b = 0; b < blocks; b++) {
+    const bool uniform = willis_is_uniform(voxels + b * BLOCK, BLOCK);
+    struct look here = {low, high, bad};
+    look_at(voxels + b * BLOCK, uniform ? 1 : BLOCK, &here);
+    same[b] = uniform ? voxels[b * BLOCK] : NAN;
+    low = here.low;
+    high = here.high;
+    bad = here.bad;
+  }
+  struct look all = {low, high, bad};
+  look_at(voxels + blocks * BLOCK, count % BLOCK, &all);
+  return all;
 }
 
 enum willis_status willis_volume_otsu(const struct willis_volume *volume, double *threshold,
@@ -199,13 +216,15 @@ enum willis_status willis_volume_otsu(const struct willis_volume *volume, double
   struct histogram h = {0};
   ptrdiff_t *lanes = NULL;
   ptrdiff_t count = willis_grid_count(&volume->grid);
-  float low, high;
   enum willis_status status = WILLIS_OK;
-  if (!finite_range(volume, &low, &high)) return willis_volume_check_finite(volume, "volume", err);
-  *threshold = low;
-  if (!(high > low)) return WILLIS_OK;
+  float *same = willis_take(count / BLOCK + 1, sizeof *same);
+  if (!same) return willis_fail_memory(err, "a histogram", count / BLOCK, sizeof *same);
+  const struct look seen = look(volume->voxels, count, same);
+  *threshold = seen.low;
+  if (seen.bad) status = willis_volume_check_finite(volume, "volume", err);
+  if (status || !(seen.high > seen.low)) goto out;
 
-  status = histogram_init(&h, low, high, volume->integral, err);
+  status = histogram_init(&h, seen.low, seen.high, volume->integral, err);
   if (status) goto out;
   if (h.one_bin_a_value) {
     lanes = willis_take_zeroed(LANES * h.bins, sizeof *lanes);
@@ -213,11 +232,12 @@ enum willis_status willis_volume_otsu(const struct willis_volume *volume, double
       status = willis_fail_memory(err, "a histogram", LANES * h.bins, sizeof *lanes);
       goto out;
     }
-    count_integers(&h, volume->voxels, count, lanes);
+    count_integers(&h, volume->voxels, count, same, lanes);
   } else
-    count_floats(&h, volume->voxels, count);
+    count_floats(&h, volume->voxels, count, same);
   status = cut(&h, threshold, err);
 out:
+  willis_release(same);
   willis_release(lanes);
   histogram_release(&h);
   return status;
