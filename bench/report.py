@@ -23,6 +23,7 @@ GOALS = {  # ratio at least
     "forward": 10, "step": 8, "project max": 400, "backproject": 800, "otsu": 15, "isosurface": 15,
     ("32 -> 64", "forward"): 4.5, ("32 -> 64", "data gradient"): 4.5, ("32 -> 64", "weight gradient"): 10,
     ("64 -> 128", "forward"): 5, ("64 -> 128", "data gradient"): 5, ("64 -> 128", "weight gradient"): 7}
+LIMITS = {"forward 384³": 4.4, "step 384³": 16}  # wall seconds on two idle cores
 HEAD = ["", "| | Willis: wall, CPU s | peer: wall, CPU s | ratio | goal | |", "|---|---|---|---|---|---|"]
 
 
@@ -82,6 +83,10 @@ def network(build, form, pairs):
             other = [statistics.median(t[at + k] for t in theirs) for k in (0, 1)] if theirs else None
             ratio = statistics.median(t[at] / o[at] for t, o in zip(theirs, ours)) if theirs else None
             lines.append(row(f"{name} {size}³", mine, other, ratio, GOALS[name] if theirs else None))
+            limit = LIMITS.get(f"{name} {size}³")
+            if limit:
+                lines[-1] = (f"| {name} {size}³ | {mine[0]:.3g}, {mine[1]:.3g} | | | ≤ {limit} s | "
+                             f"{'met' if mine[0] <= limit else '**missed**'} |")
     return lines
 
 
