@@ -117,7 +117,8 @@ void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_in
     *(training ? &plan->d_level[l] : &plan->level[l]) = buffer;
   }
   for (int e = 0; training && e < WILLIS_HULL_EXCHANGES; e++)
-    willis_ray_exchange_plan(&plan->ray[e], rows_of(input, 0), W0, training, arena);
+    willis_ray_exchange_plan(&plan->ray[e], rows_of(input, 0), input->views.views, W0, training,
+                             arena);
   for (int s = 0, e = 0; s < WILLIS_HULL_STEPS; s++) {
     plan_step(plan, s, input, &plan->ray[e], arena);
     e += training && steps[s].kind == STEP_RAY;
@@ -131,7 +132,9 @@ void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_in
   if (training) plan->d_normal = willis_arena_take(arena, most, sizeof(float));
   size_t end = arena->used;
   willis_arena_rewind(arena, mark);
-  if (!training) willis_ray_exchange_plan(&plan->ray[0], rows_of(input, 0), W0, training, arena);
+  if (!training)
+    willis_ray_exchange_plan(&plan->ray[0], rows_of(input, 0), input->views.views, W0, training,
+                             arena);
   willis_ray_exchange_plan_scratch(&plan->ray_scratch, rows_of(input, 0), input->views.rays, W0,
                                    training, arena);
   if (arena->used < end) arena->used = end;

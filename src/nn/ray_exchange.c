@@ -33,11 +33,17 @@ static int most(int a, int b) {
   return a > b ? a : b;
 }
 
-void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows, int channels,
-                              bool training, struct willis_arena *arena) {
+/* What few views pool stays in a piece of the list, unless backward wants it. */
+static bool keeps_pool(int views, bool training) {
+  return training || views > GROUP;
+}
+
+void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows, int views,
+                              int channels, bool training, struct willis_arena *arena) {
   *layer = (struct willis_ray_exchange){.channels = channels, .rows = rows};
   layer->point = willis_arena_take(arena, rows * POINT, sizeof(float));
-  layer->pooled = willis_arena_take(arena, rows * POOLED, sizeof(float));
+  if (keeps_pool(views, training))
+    layer->pooled = willis_arena_take(arena, rows * POOLED, sizeof(float));
   if (training) layer->best = willis_arena_take(arena, rows * E, 1);
 }
 
@@ -49,6 +55,7 @@ void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *s, ptrdiff_t ro
   s->level = willis_arena_take(arena, GROUP * rays * R, sizeof(float));
   s->packed = willis_arena_take(arena, (ptrdiff_t)most(channels, IN) * most(POOLED, channels),
                                 sizeof(float));
+  s->packed_out = willis_arena_take(arena, (ptrdiff_t)POOLED * channels, sizeof(float));
   if (!training) return;
   s->normal = willis_arena_take(arena, rows * channels, sizeof(float));
   s->d_rival = willis_arena_take(arena, GROUP * rows * R, sizeof(float));
@@ -144,7 +151,7 @@ static void look_around(const struct willis_ray_views *views, int v, const float
 
 /* One view's rows [begin, begin+count): what goes into the small network, and what comes out. */
 struct piece {
-  float in[CHUNK * IN], hidden[CHUNK * E];
+  float in[CHUNK * IN], hidden[CHUNK * E], pooled[CHUNK * POOLED];
   int32_t order[CHUNK];
 };
 
@@ -177,10 +184,11 @@ static void ask_view(const struct willis_ray_views *views, int v, int g,
     }
 }
 
+/* Into pooled[count], that of rows from `begin` on. */
 static void pool(const struct willis_ray_exchange *layer, const float *share, int v,
-                 ptrdiff_t begin, ptrdiff_t count, const struct piece *piece) {
+                 ptrdiff_t begin, ptrdiff_t count, const struct piece *piece, float *pooled) {
   for (ptrdiff_t i = 0; i < count; i++) {
-    float *mean = layer->pooled + (begin + i) * POOLED, *top = mean + E;
+    float *mean = pooled + i * POOLED, *top = mean + E;
     uint8_t *best = layer->best ? layer->best + (begin + i) * E : NULL;
     const float *h = piece->hidden + i * E;
     for (int e = 0; e < E; e++) {
@@ -202,43 +210,73 @@ static void identity(struct willis_taps *table, ptrdiff_t rows) {
   *table = (struct willis_taps){rows, 1, NULL, table, false};
 }
 
+/* y[count] = bias + x·W, y kept and added to with `add`. */
+static void apply(const struct piece *piece, ptrdiff_t count, const float *x, int inputs,
+                  const float *packed, const float *bias, int outputs, bool add, float *y) {
+  for (ptrdiff_t i = 0; i < count; i++)
+    for (int o = 0; o < outputs; o++)
+      y[i * outputs + o] = add ? y[i * outputs + o] + bias[o] : bias[o];
+  struct willis_pairs all = {count, piece->order, piece->order};
+  willis_pair_kernels(outputs)->product(&all, x, inputs, inputs, packed, outputs, y, outputs);
+}
+
+static ptrdiff_t chunk_at(ptrdiff_t rows, ptrdiff_t begin) {
+  return rows - begin < CHUNK ? rows - begin : CHUNK;
+}
+
+/* Bids and replies of all rows. */
+static void find_points(const struct willis_ray_exchange *layer,
+                        const struct willis_ray_parameters *p, const float *x,
+                        struct willis_ray_scratch *scratch) {
+  const int C = layer->channels;
+  willis_pairs_pack(C, POINT, p->point_weight, 1, C, scratch->packed);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t begin = 0; begin < layer->rows; begin += CHUNK) {
+    const ptrdiff_t count = chunk_at(layer->rows, begin);
+    struct piece piece;
+    piece_init(&piece);
+    willis_rms_norm_forward(count, C, x + begin * C, p->gain, piece.pooled);
+    apply(&piece, count, piece.pooled, C, scratch->packed, p->point_bias, POINT, false,
+          layer->point + begin * POINT);
+  }
+}
+
 void willis_ray_exchange_forward(struct willis_ray_exchange *layer,
                                  const struct willis_ray_views *views,
                                  const struct willis_ray_parameters *p, const float *x, float *y,
                                  struct willis_ray_scratch *scratch) {
   const int C = layer->channels;
   const ptrdiff_t rows = layer->rows;
-  struct willis_taps each;
-  struct willis_sparse_conv conv;
-  identity(&each, rows);
-  /* The pool's memory holds the normalised rows until they have been used. */
-  willis_rms_norm_forward(rows, C, x, p->gain, layer->pooled);
-  willis_sparse_conv_forward(linear(&conv, C, POINT), &each, layer->pooled, p->point_weight,
-                             p->point_bias, false, layer->point, scratch->packed);
-  memset(layer->pooled, 0, (size_t)(rows * POOLED) * sizeof(float));
+  find_points(layer, p, x, scratch);
+  if (y != x) memcpy(y, x, (size_t)(rows * C) * sizeof *y);
+  if (layer->pooled) memset(layer->pooled, 0, (size_t)(rows * POOLED) * sizeof(float));
   if (layer->best) memset(layer->best, NONE, (size_t)(rows * E));
   willis_pairs_pack(IN, E, p->ray_weight, 1, IN, scratch->packed);
+  willis_pairs_pack(POOLED, C, p->out_weight, 1, POOLED, scratch->packed_out);
   weigh_bids(rows, layer->point, scratch);
   for (int first = 0; first < views->views; first += GROUP) {
     const int group = views->views - first < GROUP ? views->views - first : GROUP;
+    const bool last = first + group == views->views;
 #pragma omp parallel for schedule(static, 1)
     for (int g = 0; g < group; g++)
       look_around(views, first + g, scratch->weight, scratch->level + g * views->rays * R,
                   scratch->among + g * rows * R);
 #pragma omp parallel for schedule(dynamic, 1)
     for (ptrdiff_t begin = 0; begin < rows; begin += CHUNK) {
-      const ptrdiff_t count = rows - begin < CHUNK ? rows - begin : CHUNK;
+      const ptrdiff_t count = chunk_at(rows, begin);
       struct piece piece;
       piece_init(&piece);
+      float *pooled = layer->pooled ? layer->pooled + begin * POOLED : piece.pooled;
+      if (!layer->pooled) memset(pooled, 0, (size_t)(count * POOLED) * sizeof *pooled);
       for (int g = 0; g < group; g++) {
         ask_view(views, first + g, g, scratch, layer->point, begin, count, &piece);
-        pool(layer, views->share, first + g, begin, count, &piece);
+        pool(layer, views->share, first + g, begin, count, &piece, pooled);
       }
+      if (last)
+        apply(&piece, count, pooled, POOLED, scratch->packed_out, p->out_bias, C, true,
+              y + begin * C);
     }
   }
-  if (y != x) memcpy(y, x, (size_t)(rows * C) * sizeof *y);
-  willis_sparse_conv_forward(linear(&conv, POOLED, C), &each, layer->pooled, p->out_weight,
-                             p->out_bias, true, y, scratch->packed);
 }
 
 /* d_hidden in place of hidden, and the bids' part of the inputs' gradient. */

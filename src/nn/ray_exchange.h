@@ -55,7 +55,7 @@ struct willis_ray_exchange {
   int channels;
   ptrdiff_t rows;
   float *point;  /* [rows][POINT] */
-  float *pooled; /* [rows][POOLED] */
+  float *pooled; /* [rows][POOLED]; null in inference from few views */
   uint8_t *best; /* [rows][HIDDEN], the view of the maximum; 255 for none */
 };
 
@@ -65,7 +65,7 @@ struct willis_ray_scratch {
   float *weight;              /* [rows][BIDS] exp(bid − top) */
   float *among;               /* [2][rows][BIDS] Σ w Σ w·weight */
   float *level;               /* [2][rays][BIDS] */
-  float *packed;              /* weights */
+  float *packed, *packed_out; /* weights */
   float *d_rival;
   float *normal;             /* [rows][channels] */
   float *d_point, *d_pooled; /* [rows][POINT], [rows][POOLED] */
@@ -74,8 +74,8 @@ struct willis_ray_scratch {
 };
 
 /* From an arena, which may only count; `training` for backward too. At most POOLED channels. */
-void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows, int channels,
-                              bool training, struct willis_arena *arena);
+void willis_ray_exchange_plan(struct willis_ray_exchange *layer, ptrdiff_t rows, int views,
+                              int channels, bool training, struct willis_arena *arena);
 void willis_ray_exchange_plan_scratch(struct willis_ray_scratch *scratch, ptrdiff_t rows,
                                       ptrdiff_t rays, int channels, bool training,
                                       struct willis_arena *arena);

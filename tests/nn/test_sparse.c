@@ -272,10 +272,10 @@ static void who_is_alone_has_no_rival(void **state) {
   struct willis_ray_exchange layer;
   struct willis_ray_scratch scratch;
   struct willis_arena counting = {0}, arena;
-  willis_ray_exchange_plan(&layer, ROWS, C, false, &counting);
+  willis_ray_exchange_plan(&layer, ROWS, 1, C, false, &counting);
   willis_ray_exchange_plan_scratch(&scratch, ROWS, ROWS, C, false, &counting);
   assert_int_equal(willis_arena_init(&arena, counting.peak, NULL), WILLIS_OK);
-  willis_ray_exchange_plan(&layer, ROWS, C, false, &arena);
+  willis_ray_exchange_plan(&layer, ROWS, 1, C, false, &arena);
   willis_ray_exchange_plan_scratch(&scratch, ROWS, ROWS, C, false, &arena);
   willis_ray_exchange_forward(&layer, &views, &p, x, y, &scratch);
   for (int r = 0; r < WILLIS_RAY_BIDS; r++) bias[r] += 30;
