@@ -36,7 +36,8 @@ struct willis_shape_change willis_shape_change_draw(uint64_t seed, uint64_t numb
   static const double most_turn = 25 * M_PI / 180, most_stretch = 0.12, most_bend = 0.06;
   struct draws d = {seed, number * DRAWS};
   struct willis_shape_change change;
-  const double axis[3] = {draw(&d, -1, 1), draw(&d, -1, 1), draw(&d, -1, 1)};
+  double axis[3];
+  for (int a = 0; a < 3; a++) axis[a] = draw(&d, -1, 1);
   rotation(axis, draw(&d, 0, most_turn), change.turn);
   for (int a = 0; a < 3; a++) {
     change.stretch[a] = exp(draw(&d, -most_stretch, most_stretch));
@@ -77,9 +78,11 @@ static void move(const struct willis_shape_change *c, const struct box *box, dou
   for (int a = 0; a < 3; a++)
     bent[a] =
         c->stretch[a] * (q[a] + c->amplitude[a] * sin(c->wave[a] * q[c->by[a]] + c->phase[a]));
+  /* By what it moves, so that who is not moved keeps every bit. */
   for (int a = 0; a < 3; a++) {
-    p[a] = (box->low[a] + box->high[a]) / 2;
-    for (int b = 0; b < 3; b++) p[a] += half * c->turn[3 * a + b] * bent[b];
+    double to = 0;
+    for (int b = 0; b < 3; b++) to += c->turn[3 * a + b] * bent[b];
+    p[a] += half * (to - q[a]);
   }
 }
 
