@@ -14,7 +14,7 @@
 
 /* λ and the updates were chosen on training heads. */
 enum { UPDATES = 50, INNER = 3, NONE = -1 };
-static const float lambda = 0.005f;
+static const float lambda = WILLIS_HULL_SOLUTION_LAMBDA;
 
 struct solution {
   const struct willis_hull_set *set;
@@ -26,8 +26,7 @@ struct solution {
 
 /* ---- rays ---- */
 
-/* sum[rays] = Σ w·x of one view. */
-static void project(const struct willis_hull_set *set, int v, const float *x, float *sum) {
+void willis_hull_rays_sum(const struct willis_hull_set *set, int v, const float *x, float *sum) {
   const struct willis_ray_place *place = set->place + v * set->rows;
   memset(sum, 0, (size_t)set->rays * sizeof *sum);
   for (ptrdiff_t i = 0; i < set->rows; i++) {
@@ -36,15 +35,13 @@ static void project(const struct willis_hull_set *set, int v, const float *x, fl
   }
 }
 
-/* Σ_v Σ_r w·excess of one voxel. */
-static float back(const struct solution *s, ptrdiff_t i) {
-  const struct willis_hull_set *set = s->set;
+float willis_hull_rays_gather(const struct willis_hull_set *set, const float *value, ptrdiff_t i) {
   float sum = 0;
   for (int v = 0; v < set->views; v++) {
     const struct willis_ray_taps taps =
         willis_ray_taps(&set->place[v * set->rows + i], set->pitch[v]);
-    const float *excess = s->excess + v * set->rays;
-    for (int t = 0; t < taps.count; t++) sum += taps.weight[t] * excess[taps.ray[t]];
+    const float *of_view = value + v * set->rays;
+    for (int t = 0; t < taps.count; t++) sum += taps.weight[t] * of_view[taps.ray[t]];
   }
   return sum;
 }
@@ -56,7 +53,7 @@ static void read_rays(struct solution *s, const struct willis_projections *stack
   float *pixel = s->pixel + v * set->rays, *scale = s->scale + v * set->rays;
   struct willis_shadow shadow;
   willis_shadow_init(&shadow, stack, v, grid);
-  project(set, v, NULL, scale);
+  willis_hull_rays_sum(set, v, NULL, scale);
   for (ptrdiff_t r = 0; r < set->rays; r++) {
     double column, row;
     pixel[r] = 0;
@@ -78,28 +75,29 @@ static void descend(struct solution *s) {
   for (int v = 0; v < set->views; v++) {
     float *excess = s->excess + v * set->rays;
     const float *pixel = s->pixel + v * set->rays, *scale = s->scale + v * set->rays;
-    project(set, v, s->y, excess);
+    willis_hull_rays_sum(set, v, s->y, excess);
     for (ptrdiff_t r = 0; r < set->rays; r++) excess[r] = (excess[r] - pixel[r]) * scale[r];
   }
 #pragma omp parallel for schedule(static)
-  for (ptrdiff_t i = 0; i < set->rows; i++) s->z[i] = s->y[i] - step * back(s, i);
+  for (ptrdiff_t i = 0; i < set->rows; i++)
+    s->z[i] = s->y[i] - step * willis_hull_rays_gather(set, s->excess, i);
 }
 
 /* ---- total variation ---- */
 
-/* The rows of the neighbours one voxel on along every axis: lists in step with each other. */
-static void find_neighbours(struct solution *s, const struct willis_grid *grid) {
-  const struct willis_hull_set *set = s->set;
+/* Lists in step with each other. */
+void willis_hull_neighbours_find(const struct willis_hull_set *set, const struct willis_grid *grid,
+                                 int32_t *next, int32_t *last) {
   const ptrdiff_t step[3] = {1, grid->size[0], grid->size[0] * grid->size[1]};
-  for (ptrdiff_t i = 0; i < 3 * set->rows; i++) s->next[i] = s->last[i] = NONE;
+  for (ptrdiff_t i = 0; i < 3 * set->rows; i++) next[i] = last[i] = NONE;
   for (int a = 0; a < 3; a++)
     for (ptrdiff_t i = 0, j = 0; i < set->rows; i++) {
       const ptrdiff_t wanted = set->voxel[i] + step[a];
       if (set->voxel[i] / step[a] % grid->size[a] == grid->size[a] - 1) continue;
       while (j < set->rows && set->voxel[j] < wanted) j++;
       if (j == set->rows || set->voxel[j] != wanted) continue;
-      s->next[3 * i + a] = (int32_t)j;
-      s->last[3 * j + a] = (int32_t)i;
+      next[3 * i + a] = (int32_t)j;
+      last[3 * j + a] = (int32_t)i;
     }
 }
 
@@ -172,17 +170,25 @@ static void take(struct solution *s, const struct willis_hull_set *set,
   s->last = willis_arena_take(arena, 3 * set->rows, sizeof *s->last);
 }
 
+size_t willis_hull_solution_bytes(ptrdiff_t rows, ptrdiff_t rays, int views) {
+  const struct willis_hull_set set = {.rows = rows, .rays = rays, .views = views};
+  struct solution s;
+  struct willis_arena counting = {0};
+  take(&s, &set, &counting);
+  return counting.peak;
+}
+
 enum willis_status willis_hull_solution(const struct willis_hull_set *set,
                                         const struct willis_projections *stack,
                                         const struct willis_grid *grid, float *value,
                                         struct willis_error *err) {
   struct solution s;
-  struct willis_arena counting = {0}, arena;
-  take(&s, set, &counting);
-  enum willis_status status = willis_arena_init(&arena, counting.peak, err);
+  struct willis_arena arena;
+  enum willis_status status =
+      willis_arena_init(&arena, willis_hull_solution_bytes(set->rows, set->rays, set->views), err);
   if (status) return status;
   take(&s, set, &arena);
-  find_neighbours(&s, grid);
+  willis_hull_neighbours_find(set, grid, s.next, s.last);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int v = 0; v < set->views; v++) read_rays(&s, stack, grid, v);
   memset(s.x, 0, (size_t)set->rows * sizeof *s.x);
