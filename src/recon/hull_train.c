@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "recon/dataset.h"
 #include "recon/hull_case.h"
+#include "recon/hull_shown.h"
 
 #include <willis/projector.h>
 
@@ -32,9 +33,7 @@ enum draw {
   DRAW_DISTURB
 };
 static const double varied = 2.0 / 3, cut = 1.0 / 6, disturbed = 0.5;
-/* Where planes lie, in parts of the cube. */
-static const double first_plane = 0.35, last_plane = 0.65;
-enum { UPRIGHT, TURNED, ANYHOW, KINDS, POSES = 48 };
+enum { UPRIGHT, TURNED, ANYHOW, KINDS };
 
 static double draw(const struct willis_run *run, enum draw what) {
   return willis_random_uniform(run->options->seed, hull_stream,
@@ -43,41 +42,6 @@ static double draw(const struct willis_run *run, enum draw what) {
 
 static ptrdiff_t pick(const struct willis_run *run, enum draw what, ptrdiff_t count) {
   return (ptrdiff_t)(draw(run, what) * (double)count);
-}
-
-/* Axis a of the turned cube is axis `from[a]` of the upright one, `flipped` or not. */
-struct pose {
-  int from[3];
-  bool flipped[3];
-};
-
-static struct pose pose_number(ptrdiff_t number) {
-  static const int order[6][3] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}};
-  struct pose pose;
-  for (int a = 0; a < 3; a++) {
-    pose.from[a] = order[number / 8][a];
-    pose.flipped[a] = number >> a & 1;
-  }
-  return pose;
-}
-
-/* Where voxel `index` of the turned cube was. */
-static ptrdiff_t source_of(const struct pose *pose, ptrdiff_t n, ptrdiff_t index) {
-  const ptrdiff_t place[3] = {index % n, index / n % n, index / n / n};
-  ptrdiff_t was[3];
-  for (int a = 0; a < 3; a++) was[pose->from[a]] = pose->flipped[a] ? n - 1 - place[a] : place[a];
-  return (was[2] * n + was[1]) * n + was[0];
-}
-
-static enum willis_status turn(const struct pose *pose, const struct willis_volume *volume,
-                               struct willis_volume *turned, struct willis_error *err) {
-  enum willis_status status = willis_volume_create(turned, &volume->grid, err);
-  if (status) return status;
-  const ptrdiff_t n = volume->grid.size[0];
-#pragma omp parallel for schedule(static)
-  for (ptrdiff_t i = 0; i < n * n * n; i++)
-    turned->voxels[i] = volume->voxels[source_of(pose, n, i)];
-  return WILLIS_OK;
 }
 
 static enum willis_status show(const struct willis_sampling *sampling, double start_deg,
@@ -101,47 +65,22 @@ static enum willis_projection_mode mode_number(const struct willis_train_options
   return number ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
 }
 
-/* What is vessel in the turned cube, where it was not cut off. */
-static float target_at(const struct willis_volume *turned, const struct pose *pose,
-                       const struct willis_volume *truth, ptrdiff_t i) {
-  if (!(turned->voxels[i] > 0)) return 0;
-  return truth->voxels[source_of(pose, truth->grid.size[0], i)];
-}
-
 static enum willis_status teach(struct willis_run *run, const struct willis_hull_case *c,
-                                const struct willis_volume *turned, const struct pose *pose,
-                                const struct willis_volume *truth, double *loss,
-                                struct willis_error *err) {
+                                const struct willis_shown *shown, const struct willis_volume *truth,
+                                double *loss, struct willis_error *err) {
   const ptrdiff_t count = willis_grid_count(&truth->grid);
   float *target = willis_take(c->set.rows, sizeof *target);
   if (!target) return willis_fail_memory(err, "targets", c->set.rows, sizeof *target);
   struct willis_hull_lesson lesson = {.input = c->input, .target = target};
-  for (ptrdiff_t i = 0; i < count; i++) lesson.missed += (double)target_at(turned, pose, truth, i);
+  for (ptrdiff_t i = 0; i < count; i++)
+    lesson.missed += (double)willis_shown_target(shown, truth, i);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) {
-    target[i] = target_at(turned, pose, truth, c->set.voxel[i]);
+    target[i] = willis_shown_target(shown, truth, c->set.voxel[i]);
     lesson.missed -= (double)target[i];
   }
   enum willis_status status = willis_trainer_hull_step(run->trainer, &lesson, loss, err);
   willis_release(target);
   return status;
-}
-
-/* Nothing beyond a plane across one axis, if that leaves a vessel. */
-static void cut_off(const struct willis_run *run, struct willis_volume *turned) {
-  const ptrdiff_t n = turned->grid.size[0];
-  const double place = draw(run, DRAW_PLANE) * 6;
-  const int axis = (int)place / 2;
-  const ptrdiff_t plane =
-      (ptrdiff_t)((first_plane + (last_plane - first_plane) * (place - floor(place))) * (double)n);
-  const bool above = (int)place % 2;
-  bool left = false;
-  for (int pass = 0; pass < 2 && left == (pass == 1); pass++)
-    for (ptrdiff_t i = 0; i < n * n * n; i++) {
-      const ptrdiff_t at = axis == 0 ? i % n : axis == 1 ? i / n % n : i / n / n;
-      const bool off = above ? at >= plane : at < plane;
-      if (pass == 1 && off) turned->voxels[i] = 0;
-      if (pass == 0 && !off && turned->voxels[i] > 0) left = true;
-    }
 }
 
 static enum willis_status fetch(struct willis_run *run, ptrdiff_t i, bool vary,
@@ -169,7 +108,8 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   struct willis_sampling sampling = *willis_dataset_sampling(run->training.dataset);
   const ptrdiff_t kind = pick(run, DRAW_KIND, KINDS);
   /* Upright: as it is, or with left and right exchanged. */
-  struct pose pose = pose_number(pick(run, DRAW_POSE, kind == UPRIGHT ? 2 : POSES));
+  struct willis_shown shown = willis_shown_pose(
+      sampling.size, pick(run, DRAW_POSE, kind == UPRIGHT ? 2 : WILLIS_SHOWN_POSES));
   double start_deg = 0;
   sampling.views = o->view_counts[pick(run, DRAW_COUNT, o->view_count_count)];
   sampling.mode = mode_number(o, &sampling, pick(run, DRAW_MODE, 2));
@@ -183,14 +123,15 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   struct willis_hull_case c = {0};
   const bool vary = o->vary && draw(run, DRAW_VARY) < varied;
   enum willis_status status = fetch(run, i, vary, &pair, err);
-  if (!status) status = turn(&pose, pair.volume, &turned, err);
-  if (!status && vary && draw(run, DRAW_CUT) < cut) cut_off(run, &turned);
+  if (!status && vary && draw(run, DRAW_CUT) < cut)
+    willis_shown_cut(&shown, draw(run, DRAW_PLANE), pair.truth);
+  if (!status) status = willis_shown_volume(&shown, pair.volume, &turned, err);
   if (!status) status = show(&sampling, start_deg, &turned, &stack, err);
   if (!status) status = disturb(run, &stack, err);
   if (!status) status = willis_hull_case_init(&c, &stack, &turned.grid, err);
   if (!status && !c.set.rows)
     status = willis_fail(err, WILLIS_NUMERIC, "a patient without a single vessel voxel");
-  if (!status) status = teach(run, &c, &turned, &pose, pair.truth, loss, err);
+  if (!status) status = teach(run, &c, &shown, pair.truth, loss, err);
   willis_hull_case_release(&c);
   willis_projections_release(&stack);
   willis_volume_release(&turned);
