@@ -93,7 +93,8 @@ static int choose_memory(struct session *s, const struct willis_sampling *sampli
   const size_t most = (size_t)o[MAX_MEMORY].integer;
   const ptrdiff_t count = s->train + s->validate;
   if (learns_any_views(s->call)
-          ? willis_train_hull_memory(&s->cohort, count, sampling, memory_in_use(), most, m, &err)
+          ? willis_train_hull_memory(&s->options, &s->cohort, count, sampling, memory_in_use(),
+                                     most, m, &err)
           : willis_train_memory(&s->options, &s->cohort, count, sampling, s->validate > 0,
                                 memory_in_use(), most, m, &err))
     return print_error(NULL, &err);

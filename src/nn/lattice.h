@@ -32,6 +32,11 @@ WILLIS_CHECKED enum willis_status willis_lattice_init(struct willis_lattice *lat
                                                       const ptrdiff_t size[3], ptrdiff_t count,
                                                       const int32_t *voxel,
                                                       struct willis_error *err);
+/* The most rows that `count` voxels of the grid can have on each level, and the most bytes that a
+ * lattice of them takes, its making included. */
+void willis_lattice_most_rows(const ptrdiff_t size[3], ptrdiff_t count,
+                              ptrdiff_t rows[WILLIS_LATTICE_LEVELS]);
+size_t willis_lattice_most_bytes(const ptrdiff_t size[3], ptrdiff_t count);
 void willis_lattice_release(struct willis_lattice *lattice);
 
 #endif

@@ -4,12 +4,32 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 _Static_assert((int)WILLIS_HULL_SET_SEEN == WILLIS_RAY_SEEN &&
                    (int)WILLIS_HULL_SET_ABOUT == WILLIS_RAY_ABOUT &&
                    (int)WILLIS_HULL_SET_VOXEL == WILLIS_HULL_VOXEL,
                "what is measured is what the network takes");
+
+ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons) {
+  const double share = (photons ? 2 : 1) * fmax(0.2, 8 / (double)edge);
+  return (ptrdiff_t)(fmin(share, 1) * (double)(edge * edge * edge));
+}
+
+size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
+                              bool training) {
+  const ptrdiff_t voxels = size[0] * size[1] * size[2];
+  const size_t making = willis_hull_set_making_bytes(voxels, rows, rays, views);
+  const size_t plan = willis_hull_plan_most_bytes(size, rows, rays, views, training);
+  /* Targets or probabilities, and a plane of them. */
+  const size_t working = willis_hull_set_bytes(rows, views) +
+                         willis_lattice_most_bytes(size, rows) +
+                         (size_t)(rows + size[0] * size[1]) * sizeof(float);
+  /* Between steps training keeps its buffers. */
+  if (training) return plan + (making > working ? making : working);
+  return making > working + plan ? making : working + plan;
+}
 
 /* The lattice and the input of a set that is there; releases the set on failure. */
 static enum willis_status join(struct willis_hull_case *c, const struct willis_grid *grid,

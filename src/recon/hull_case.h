@@ -5,12 +5,14 @@
 #include "nn/hull_net.h"
 #include "xray/hull_set.h"
 
-/* About what inference and training take for a voxel of the hull, and for each view of it. */
-enum {
-  WILLIS_HULL_CASE_ROW_BYTES = 940,
-  WILLIS_HULL_CASE_LESSON_BYTES = 4040,
-  WILLIS_HULL_CASE_VIEW_BYTES = 40
-};
+/* Room for the rows of a stack of two views or more of a cube: a fifth of all voxels, or 8/edge
+ * where a voxel is thick; twice that when photons are counted, whose noise is grey where nothing
+ * is. */
+ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons);
+/* The most that a case of `rows` voxels takes with its making and the buffers of the network,
+ * beside the stack, the network and, in training, the parameters' blocks. */
+size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
+                              bool training);
 
 struct willis_hull_case {
   struct willis_hull_set set;

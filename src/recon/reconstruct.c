@@ -56,11 +56,10 @@ static enum willis_status plan_hull(const struct willis_projections *stack,
                                     const struct willis_grid *grid, size_t held, size_t most,
                                     struct willis_reconstruct_plan *plan,
                                     struct willis_error *err) {
-  const double voxels = (double)willis_grid_count(grid), rows = 0.02 * voxels;
-  const double bytes =
-      voxels * sizeof(float) +
-      rows * (WILLIS_HULL_CASE_ROW_BYTES + (double)stack->view_count * WILLIS_HULL_CASE_VIEW_BYTES);
-  *plan = (struct willis_reconstruct_plan){grid->size[2], held + (size_t)bytes};
+  const ptrdiff_t rows = (ptrdiff_t)(0.02 * (double)willis_grid_count(grid));
+  const size_t bytes = willis_hull_case_bytes(grid->size, rows, willis_hull_set_rays(stack, grid),
+                                              (int)stack->view_count, false);
+  *plan = (struct willis_reconstruct_plan){grid->size[2], held + bytes};
   if (!most || plan->bytes <= most) return WILLIS_OK;
   return too_much("for their hull about", grid, plan->bytes, most, err);
 }

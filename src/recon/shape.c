@@ -13,6 +13,12 @@ bool willis_shape_empty(const struct willis_shape *shape) {
   return !shape->mesh.vertex && !shape->tree.node;
 }
 
+size_t willis_shape_bytes(const struct willis_shape *shape) {
+  return (size_t)shape->mesh.vertex_count * 3 * sizeof *shape->mesh.vertex +
+         (size_t)shape->mesh.triangle_count * 3 * sizeof *shape->mesh.triangle +
+         (size_t)shape->tree.node_count * sizeof *shape->tree.node;
+}
+
 enum willis_status willis_shape_voxelize(const struct willis_shape *shape,
                                          const struct willis_voxelize_options *options,
                                          const struct willis_warnings *warnings,

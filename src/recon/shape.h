@@ -18,6 +18,7 @@ WILLIS_CHECKED enum willis_status willis_shape_read(const char *path, enum willi
                                                     struct willis_shape *shape,
                                                     struct willis_error *err);
 bool willis_shape_empty(const struct willis_shape *shape);
+size_t willis_shape_bytes(const struct willis_shape *shape);
 WILLIS_CHECKED enum willis_status willis_shape_voxelize(
     const struct willis_shape *shape, const struct willis_voxelize_options *options,
     const struct willis_warnings *warnings, struct willis_volume *volume, struct willis_error *err);

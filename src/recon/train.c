@@ -15,6 +15,7 @@
 #include "recon/dataset.h"
 #include "recon/lesson.h"
 #include "recon/sweep.h"
+#include "xray/disturbance.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -91,6 +92,8 @@ static enum willis_status check_options(const struct willis_train_options *o,
   if (o->view_count_count < 0 || o->view_count_count > WILLIS_TRAIN_VIEW_COUNTS)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "%d view counts: expected at most %d",
                        o->view_count_count, WILLIS_TRAIN_VIEW_COUNTS);
+  enum willis_status status = willis_disturbance_check(&o->disturbance, err);
+  if (status) return status;
   if (willis_subset_count(training) < 1)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT, "no patient is left to train on");
   if (willis_subset_count(validation) && validation->dataset == training->dataset &&

@@ -9,6 +9,7 @@
 #include "recon/feed.h"
 #include "recon/hull_case.h"
 #include "recon/padding.h"
+#include "recon/shape.h"
 #include "recon/slice_train.h"
 
 #include <willis/io.h>
@@ -173,25 +174,61 @@ enum willis_status willis_train_memory(const struct willis_train_options *option
   return choose(ways, recomputes ? all : stored, sampling, held, most, memory, err);
 }
 
-/* A patient is its grey volume; beside it its truth, its turned volume and the hull. */
-static size_t hull_bytes(const struct need *n, size_t patients) {
-  const size_t rows = n->volume / sizeof(float) / 5;
-  return (patients + 3) * n->volume + n->making + n->images + n->states +
-         rows * (WILLIS_HULL_CASE_LESSON_BYTES + 2 * WILLIS_HULL_CASE_VIEW_BYTES);
+/* Shapes that are varied stay in memory: all of them, and the largest once more while it is
+ * changed, its corners in double too. */
+static enum willis_status varied_bytes(const struct willis_cohort *cohort, ptrdiff_t count,
+                                       size_t *bytes, struct willis_error *err) {
+  enum { COPIES = 4 };
+  size_t largest = 0;
+  *bytes = 0;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    enum willis_file_kind kind;
+    const char *format;
+    struct willis_shape shape;
+    enum willis_status status = willis_file_identify(cohort->cases[i].path, &kind, &format, err);
+    if (status) return status;
+    if (kind == WILLIS_FILE_VOLUME) continue;
+    status = willis_shape_read(cohort->cases[i].path, kind, NULL, &shape, err);
+    const size_t own = status ? 0 : willis_shape_bytes(&shape);
+    willis_shape_release(&shape);
+    if (status) return status;
+    *bytes += own;
+    largest = larger(largest, own);
+  }
+  *bytes += COPIES * largest;
+  return WILLIS_OK;
 }
 
-enum willis_status willis_train_hull_memory(const struct willis_cohort *cohort, ptrdiff_t count,
+/* A patient is its grey volume; beside it another one made of its shape, its truth, its turned
+ * volume and the hull. */
+static size_t hull_bytes(const struct need *n, const struct willis_sampling *sampling, bool photons,
+                         size_t patients) {
+  const ptrdiff_t edge = sampling->size, size[3] = {edge, edge, edge};
+  const ptrdiff_t rows = willis_hull_case_room(edge, photons), rays = (edge + 2) * (edge + 2);
+  /* Validation infers while the buffers of training stay. */
+  return (patients + 3) * n->volume + n->making + n->images + n->states +
+         n->trainer[WILLIS_TRAINING_STORE] +
+         willis_hull_case_bytes(size, rows, rays, sampling->views, true) +
+         willis_hull_plan_most_bytes(size, rows, rays, sampling->views, false);
+}
+
+enum willis_status willis_train_hull_memory(const struct willis_train_options *options,
+                                            const struct willis_cohort *cohort, ptrdiff_t count,
                                             const struct willis_sampling *sampling, size_t held,
                                             size_t most, struct willis_train_memory *memory,
                                             struct willis_error *err) {
   struct need need;
+  size_t shapes = 0;
   *memory = (struct willis_train_memory){0};
-  const struct willis_train_options options = willis_train_defaults();
-  enum willis_status status = find_need(&options, cohort, count, sampling, false, &need, err);
+  enum willis_status status = find_need(options, cohort, count, sampling, false, &need, err);
+  if (!status && options->vary) status = varied_bytes(cohort, count, &shapes, err);
   if (status) return status;
+  const bool photons = options->disturbance.photons > 0;
   const struct willis_train_memory ways[] = {
-      {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, true, hull_bytes(&need, (size_t)count)},
-      {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, false, hull_bytes(&need, 1)},
+      {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, true,
+       shapes + hull_bytes(&need, sampling, photons, (size_t)count)},
+      {WILLIS_TRAINING_STORE, WILLIS_DATASET_GREY, false,
+       shapes + hull_bytes(&need, sampling, photons, 1)},
   };
   return choose(ways, sizeof ways / sizeof *ways, sampling, held, most, memory, err);
 }

@@ -62,7 +62,8 @@ static enum willis_status take_rows(struct willis_hull_set *set, struct willis_e
   return willis_fail_memory(err, "what the views show of the hull", all, SEEN * sizeof(float));
 }
 
-static ptrdiff_t most_rays(const struct willis_projections *stack, const struct willis_grid *grid) {
+ptrdiff_t willis_hull_set_rays(const struct willis_projections *stack,
+                               const struct willis_grid *grid) {
   ptrdiff_t most = 1;
   for (ptrdiff_t v = 0; v < stack->view_count; v++) {
     struct willis_shadow s;
@@ -71,6 +72,25 @@ static ptrdiff_t most_rays(const struct willis_projections *stack, const struct 
     if (rays > most) most = rays;
   }
   return most;
+}
+
+size_t willis_hull_set_bytes(ptrdiff_t rows, int views) {
+  const size_t of_row = sizeof(int32_t) + (VOXEL + 2) * sizeof(float);
+  const size_t of_view = sizeof(struct willis_ray_place) + SEEN * sizeof(float);
+  return (size_t)rows * (of_row + (size_t)views * of_view) +
+         (size_t)views * (sizeof(int32_t) + ABOUT * sizeof(float));
+}
+
+size_t willis_hull_set_making_bytes(ptrdiff_t voxels, ptrdiff_t rows, ptrdiff_t rays, int views) {
+  /* A hundredth of the largest pixel leaves a few times the rows, all voxels at most. */
+  enum { WIDER = 4 };
+  const size_t wide = (size_t)(rows < voxels / WIDER ? WIDER * rows : voxels);
+  const size_t hull =
+      (size_t)voxels * sizeof(float) + (size_t)rays * sizeof(float) +
+      wide * (sizeof(int32_t) + sizeof(struct willis_ray_place) + 2 * sizeof(float));
+  const size_t described = willis_hull_set_bytes(rows, views) + (size_t)rows * sizeof(float) +
+                           willis_hull_solution_bytes(rows, rays, views);
+  return hull > described ? hull : described;
 }
 
 /* Within rounding of the middle of a ray a voxel is on that ray alone. */
@@ -272,7 +292,7 @@ static enum willis_status begin(struct willis_hull_set *set, const struct willis
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "%td views of %td voxels: expected at most %d and less than 2^31",
                        stack->view_count, willis_grid_count(grid), MOST_VIEWS);
-  set->rays = most_rays(stack, grid);
+  set->rays = willis_hull_set_rays(stack, grid);
   return WILLIS_OK;
 }
 

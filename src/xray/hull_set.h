@@ -55,6 +55,13 @@ WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set 
                                                          const struct willis_grid *grid,
                                                          const uint8_t *within, double unit,
                                                          struct willis_error *err);
+/* The most rays that a view of the stack has. */
+ptrdiff_t willis_hull_set_rays(const struct willis_projections *stack,
+                               const struct willis_grid *grid);
+/* What a set takes, and the most that its making does: first there is the hull of `voxels` voxels
+ * with a list of all that could be, then the set with a solution of line integrals. */
+size_t willis_hull_set_bytes(ptrdiff_t rows, int views);
+size_t willis_hull_set_making_bytes(ptrdiff_t voxels, ptrdiff_t rows, ptrdiff_t rays, int views);
 void willis_hull_set_release(struct willis_hull_set *set);
 
 #endif

@@ -25,6 +25,21 @@ static inline const char *make_patients(int count) {
   return folder;
 }
 
+/* Models of the scratch folder. */
+static inline void same_parameters(const char *a, const char *b) {
+  struct willis_network *x, *y;
+  char path[512];
+  snprintf(path, sizeof path, "%s", scratch_path(a));
+  assert_int_equal(willis_network_read(path, &x, NULL), WILLIS_OK);
+  assert_int_equal(willis_network_read(scratch_path(b), &y, NULL), WILLIS_OK);
+  for (int t = 0; t < willis_network_tensor_count(x); t++) {
+    struct willis_network_tensor p = willis_network_tensor(x, t), q = willis_network_tensor(y, t);
+    assert_memory_equal(p.values, q.values, (size_t)p.count * sizeof(float));
+  }
+  willis_network_destroy(x);
+  willis_network_destroy(y);
+}
+
 static inline int remove_entry(const char *path, const struct stat *st, int kind,
                                struct FTW *where) {
   (void)st;
