@@ -99,6 +99,8 @@ int check_train_options(const struct call *call) {
   for (int i = VARY; i <= PHOTONS; i++)
     if (call->option[i].given && !learns_any_views(call))
       return print_usage_error(call->command, "--%s is for --network hull", train_rows[i].name);
+  if (call->option[PHOTONS].given && call->option[MODE].integer == 0)
+    return print_usage_error(call->command, "--photons is for --mode sum or both");
   if (call->option[PRECISION].integer && call->option[NETWORK].integer)
     return print_usage_error(call->command, "--precision f16 is for --network dae");
   if (call->option[L1].given && !draws_slices(call))
