@@ -172,9 +172,9 @@ willis_train_memory(const struct willis_train_options *options, const struct wil
                     size_t held, size_t most, struct willis_train_memory *memory,
                     struct willis_error *err);
 /* The same for network "hull". How large hulls are is not known beforehand: there is room for a
- * fifth of all voxels (8/size of them when that is more), which is more than two views leave, and
- * for twice that when photons are counted. With `vary` every shape is read once, because it will be
- * kept. */
+ * fifth of all voxels (11/size of them when that is more), which is more than two views leave, and
+ * for 0.3 + 11/size when photons are counted. With `vary` every shape is read once, because it will
+ * be kept. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_train_hull_memory(const struct willis_train_options *options,
                          const struct willis_cohort *cohort, ptrdiff_t count,

@@ -13,7 +13,7 @@ _Static_assert((int)WILLIS_HULL_SET_SEEN == WILLIS_RAY_SEEN &&
                "what is measured is what the network takes");
 
 ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons) {
-  const double share = (photons ? 2 : 1) * fmax(0.2, 8 / (double)edge);
+  const double thick = 11 / (double)edge, share = photons ? 0.3 + thick : fmax(0.2, thick);
   return (ptrdiff_t)(fmin(share, 1) * (double)(edge * edge * edge));
 }
 

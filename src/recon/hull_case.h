@@ -5,9 +5,9 @@
 #include "nn/hull_net.h"
 #include "xray/hull_set.h"
 
-/* Room for the rows of a stack of two views or more of a cube: a fifth of all voxels, or 8/edge
- * where a voxel is thick; twice that when photons are counted, whose noise is grey where nothing
- * is. */
+/* Room for the rows of a stack of two views or more of a cube: a fifth of all voxels, or 11/edge
+ * where a voxel is thick; 0.3 + 11/edge when photons are counted, whose noise lets half of the rays
+ * of each view pass where nothing is. Measured on phantoms (test_hull_vary). */
 ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons);
 /* The most that a case of `rows` voxels takes with its making and the buffers of the network,
  * beside the stack, the network and, in training, the parameters' blocks. */

@@ -311,8 +311,8 @@ static void a_case_takes_what_it_says(void **state) {
 static void hulls_have_room(void **state) {
   (void)state;
   static const double photons[] = {0, 1e2, 1e4};
-  for (int i = 0; i < 12; i++) {
-    const ptrdiff_t size = i < 6 ? 16 : 32;
+  for (int i = 0; i < 18; i++) {
+    const ptrdiff_t size = 16 * (1 + i / 6);
     const struct willis_disturbance d = {1, 0.5, photons[i % 3], (uint64_t)i};
     const bool sum = d.photons > 0 || i % 2;
     struct willis_projections stack =
