@@ -77,7 +77,7 @@ static struct willis_network *read_model(const char *path) {
 }
 
 /* True when every number is the same. */
-static bool same_parameters(const char *a, const char *b) {
+static bool has_parameters_of(const char *a, const char *b) {
   struct willis_network *x = read_model(a), *y = read_model(b);
   bool same = true;
   for (int t = 0; t < willis_network_tensor_count(x); t++) {
@@ -133,7 +133,7 @@ static void resumes_to_the_bit(void **state) {
   willis_parallel_set_threads(2);
   if (train(&options, parts, checkpoint, 1e9, &result, &err)) fail_msg("%s", err.message);
   willis_parallel_set_threads(before);
-  assert_true(same_parameters(whole, parts));
+  assert_true(has_parameters_of(whole, parts));
   /* Another weight of the L1 term is another run. */
   options.l1 = 0;
   assert_int_equal(train(&options, parts, checkpoint, 1e9, &result, &err), WILLIS_MISMATCH);
@@ -150,10 +150,10 @@ static void a_seed_is_a_result(void **state) {
   options.epochs = 1;
   assert_int_equal(train(&options, first, NULL, 1e9, &result, NULL), WILLIS_OK);
   assert_int_equal(train(&options, again, NULL, 1e9, &result, NULL), WILLIS_OK);
-  assert_true(same_parameters(first, again));
+  assert_true(has_parameters_of(first, again));
   options.seed++;
   assert_int_equal(train(&options, other, NULL, 1e9, &result, NULL), WILLIS_OK);
-  assert_false(same_parameters(first, other));
+  assert_false(has_parameters_of(first, other));
 }
 
 static struct willis_projections views_of(const struct willis_volume *volume, int views) {
