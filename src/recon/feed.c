@@ -8,6 +8,7 @@
 #include <willis/projector.h>
 
 #include <math.h>
+#include <string.h>
 
 enum willis_status willis_feed_report(const struct willis_feed *feed, const char *what,
                                       ptrdiff_t slice, struct willis_error *err) {
@@ -56,4 +57,13 @@ enum willis_status willis_feed_read(ptrdiff_t begin, ptrdiff_t end, float *plane
     willis_values_normalize((end - begin) * feed->grid->size[0] * feed->grid->size[1], planes,
                             feed->low, feed->high);
   return status;
+}
+
+enum willis_status willis_keep_planes(ptrdiff_t begin, ptrdiff_t end, const float *planes,
+                                      void *context, struct willis_error *err) {
+  (void)err;
+  const struct willis_volume *volume = context;
+  ptrdiff_t plane = volume->grid.size[0] * volume->grid.size[1];
+  memcpy(volume->voxels + begin * plane, planes, (size_t)((end - begin) * plane) * sizeof *planes);
+  return WILLIS_OK;
 }

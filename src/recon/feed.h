@@ -24,6 +24,10 @@ WILLIS_CHECKED enum willis_status willis_feed_range(struct willis_feed *feed, pt
 /* A willis_plane_source's read(), with the feed as context. */
 WILLIS_CHECKED enum willis_status willis_feed_read(ptrdiff_t begin, ptrdiff_t end, float *planes,
                                                    void *feed, struct willis_error *err);
+/* A willis_plane_sink's write(), with a volume of the same grid as context. */
+WILLIS_CHECKED enum willis_status willis_keep_planes(ptrdiff_t begin, ptrdiff_t end,
+                                                     const float *planes, void *volume,
+                                                     struct willis_error *err);
 /* CANCELLED when progress says so. */
 enum willis_status willis_feed_report(const struct willis_feed *feed, const char *what,
                                       ptrdiff_t slice, struct willis_error *err);

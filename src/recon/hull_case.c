@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "recon/feed.h"
 
 #include <math.h>
 #include <string.h>
@@ -166,19 +167,10 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
   return status;
 }
 
-static enum willis_status keep_plane(ptrdiff_t begin, ptrdiff_t end, const float *planes,
-                                     void *context, struct willis_error *err) {
-  (void)err;
-  const struct willis_volume *volume = context;
-  const ptrdiff_t plane = volume->grid.size[0] * volume->grid.size[1];
-  memcpy(volume->voxels + begin * plane, planes, (size_t)((end - begin) * plane) * sizeof *planes);
-  return WILLIS_OK;
-}
-
 enum willis_status willis_hull_reconstruct_whole(const struct willis_projections *stack,
                                                  const struct willis_network *network,
                                                  struct willis_volume *probability,
                                                  struct willis_error *err) {
-  struct willis_plane_sink sink = {keep_plane, probability};
+  struct willis_plane_sink sink = {willis_keep_planes, probability};
   return willis_hull_reconstruct(stack, network, &probability->grid, &sink, err);
 }

@@ -164,15 +164,6 @@ enum willis_status willis_reconstruct_slabs(const struct willis_projections *sta
   return status ? status : run(stack, network, &grid, plan.height, progress, sink, err);
 }
 
-static enum willis_status keep_slab(ptrdiff_t begin, ptrdiff_t end, const float *planes,
-                                    void *context, struct willis_error *err) {
-  (void)err;
-  const struct willis_volume *volume = context;
-  ptrdiff_t plane = volume->grid.size[0] * volume->grid.size[1];
-  memcpy(volume->voxels + begin * plane, planes, (size_t)((end - begin) * plane) * sizeof *planes);
-  return WILLIS_OK;
-}
-
 enum willis_status willis_reconstruct(const struct willis_projections *stack,
                                       const struct willis_network *network,
                                       const struct willis_reconstruct_options *options,
@@ -182,7 +173,7 @@ enum willis_status willis_reconstruct(const struct willis_projections *stack,
   *probability = (struct willis_volume){0};
   struct willis_grid grid;
   struct willis_reconstruct_plan plan;
-  struct willis_plane_sink sink = {keep_slab, probability};
+  struct willis_plane_sink sink = {willis_keep_planes, probability};
   enum willis_status status = prepare(stack, network, options, warnings, true, &grid, &plan, err);
   if (!status) status = willis_volume_create(probability, &grid, err);
   if (!status) status = run(stack, network, &grid, plan.height, progress, &sink, err);

@@ -6,7 +6,7 @@
 
 enum { VIEWS = WILLIS_SLICE_CONDITIONS };
 
-static ptrdiff_t padded_edge(const struct willis_grid *grid) {
+ptrdiff_t willis_slice_feed_edge(const struct willis_grid *grid) {
   const ptrdiff_t m = willis_slice_generator.multiple;
   const ptrdiff_t n = grid->size[0] > grid->size[1] ? grid->size[0] : grid->size[1];
   return (n + m - 1) / m * m;
@@ -17,7 +17,7 @@ enum willis_status willis_slice_feed_init(struct willis_slice_feed *feed,
                                           const struct willis_grid *grid,
                                           const struct willis_progress *progress,
                                           struct willis_error *err) {
-  *feed = (struct willis_slice_feed){.edge = padded_edge(grid)};
+  *feed = (struct willis_slice_feed){.edge = willis_slice_feed_edge(grid)};
   if (stack->view_count != VIEWS)
     return willis_fail(err, WILLIS_INVALID_ARGUMENT,
                        "slices are drawn from %d views, the stack has %td", VIEWS,

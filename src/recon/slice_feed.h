@@ -13,6 +13,8 @@ struct willis_slice_feed {
   float *planes;                             /* one view's, WILLIS_FEED_SLICES of them */
 };
 
+/* Of the padded squares that slices of the grid are drawn as. */
+ptrdiff_t willis_slice_feed_edge(const struct willis_grid *grid);
 /* Finds each view's range. INVALID_ARGUMENT unless the stack has two views. The stack, the grid and
  * the feed must stay where they are; the caller releases it. */
 WILLIS_CHECKED enum willis_status willis_slice_feed_init(struct willis_slice_feed *feed,

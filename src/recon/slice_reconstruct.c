@@ -114,9 +114,7 @@ enum willis_status willis_slice_reconstruct_bytes(const struct willis_projection
                                                   const struct willis_network *network,
                                                   const struct willis_grid *grid, size_t *bytes,
                                                   struct willis_error *err) {
-  const ptrdiff_t m = willis_slice_generator.multiple;
-  const ptrdiff_t n = grid->size[0] > grid->size[1] ? grid->size[0] : grid->size[1];
-  const ptrdiff_t edge = (n + m - 1) / m * m;
+  const ptrdiff_t edge = willis_slice_feed_edge(grid);
   size_t views = 0, drawing = 0;
   enum willis_status status =
       willis_backproject_slab_bytes(stack, grid, WILLIS_FEED_SLICES, &views, err);

@@ -170,21 +170,12 @@ static enum willis_status step(struct willis_run *run, ptrdiff_t i, double *loss
   return status;
 }
 
-static enum willis_status keep(ptrdiff_t begin, ptrdiff_t end, const float *planes, void *context,
-                               struct willis_error *err) {
-  (void)err;
-  const struct willis_volume *volume = context;
-  const ptrdiff_t plane = volume->grid.size[0] * volume->grid.size[1];
-  memcpy(volume->voxels + begin * plane, planes, (size_t)((end - begin) * plane) * sizeof *planes);
-  return WILLIS_OK;
-}
-
 static enum willis_status predict(const struct willis_run *run, ptrdiff_t i,
                                   struct willis_sweep *sweep, struct willis_error *err) {
   struct willis_pair pair;
   struct willis_projections stack = {0};
   struct willis_volume probability = {0};
-  struct willis_plane_sink sink = {keep, &probability};
+  struct willis_plane_sink sink = {willis_keep_planes, &probability};
   enum willis_status status = willis_dataset_fetch(run->validation.dataset, i, &pair, err);
   if (!status) status = show(&run->validation, pair.volume, &stack, err);
   if (!status) status = willis_volume_create(&probability, &pair.volume->grid, err);
