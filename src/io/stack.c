@@ -41,7 +41,9 @@ uint32_t willis_stack_checksum(const struct willis_projections *stack) {
   uLong sum = crc32_z(0, NULL, 0);
   for (ptrdiff_t done = 0; done < count;) {
     ptrdiff_t part = count - done < BATCH ? count - done : BATCH;
-    for (ptrdiff_t i = 0; i < part; i++) willis_store_f32(bytes + 4 * i, stack->pixels[done + i]);
+    /* + 0: scaling by the header on reading makes 0 of −0. */
+    for (ptrdiff_t i = 0; i < part; i++)
+      willis_store_f32(bytes + 4 * i, stack->pixels[done + i] + 0.0f);
     sum = crc32_z(sum, bytes, 4 * (size_t)part);
     done += part;
   }

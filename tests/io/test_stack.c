@@ -214,6 +214,19 @@ static void test_write_read_is_identity(void **state) {
   willis_projections_release(&out);
 }
 
+/* A pixel of −0 comes back as 0, and the two halves still belong together. */
+static void test_minus_zero(void **state) {
+  (void)state;
+  struct willis_projections out = make_stack(), in;
+  const char *path = scratch_path("minus.nii");
+  out.pixels[3] = -0.0f;
+  assert_ok(willis_projections_write(path, &out, false, &err));
+  assert_ok(willis_projections_read(path, &in, NULL, &err));
+  assert_true(in.pixels[3] == 0);
+  willis_projections_release(&in);
+  willis_projections_release(&out);
+}
+
 static void test_write_refuses(void **state) {
   (void)state;
   struct willis_projections stack = make_stack();
@@ -288,10 +301,10 @@ static void test_halves_of_two_stacks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_good_text),      cmocka_unit_test(test_what_is_refused),
-      cmocka_unit_test(test_any_bytes),        SCRATCH_TEST(test_write_read_is_identity),
-      SCRATCH_TEST(test_write_refuses),        SCRATCH_TEST(test_halves),
-      SCRATCH_TEST(test_halves_of_two_stacks),
+      cmocka_unit_test(test_a_good_text), cmocka_unit_test(test_what_is_refused),
+      cmocka_unit_test(test_any_bytes),   SCRATCH_TEST(test_write_read_is_identity),
+      SCRATCH_TEST(test_minus_zero),      SCRATCH_TEST(test_write_refuses),
+      SCRATCH_TEST(test_halves),          SCRATCH_TEST(test_halves_of_two_stacks),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
