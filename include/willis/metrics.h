@@ -64,6 +64,29 @@ WILLIS_API WILLIS_CHECKED enum willis_status
 willis_image_compare(const struct willis_volume *volume, const struct willis_volume *truth,
                      double range, struct willis_image_scores *scores, struct willis_error *err);
 
+/* Whether a probability means what it says. Bins of equal width over [0,1], the last one closed;
+ * in a bin, the mean of p and the part of its voxels that are true should agree. */
+enum { WILLIS_RELIABILITY_BINS = 10 };
+struct willis_reliability_bin {
+  ptrdiff_t count, positive;
+  double sum;            /* of p */
+  double mean, fraction; /* of p, and positive/count; NaN for an empty bin */
+};
+struct willis_reliability {
+  struct willis_reliability_bin bin[WILLIS_RELIABILITY_BINS];
+  ptrdiff_t count; /* voxels of all bins */
+  double squares;  /* sum of (p − truth)² */
+  double ece;      /* Σ count·|mean − fraction| / Σ count; NaN without voxels, as the next */
+  double brier;    /* mean of (p − truth)² */
+};
+/* Adds a case to a zeroed `reliability`, whose means then are of all voxels so far: those where
+ * `region` ≥ 0.5, or, when that is null, where p > 0. Errors as of willis_scores_compute();
+ * MISMATCH also for a region on another grid. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_reliability_add(struct willis_reliability *reliability,
+                       const struct willis_volume *prediction, const struct willis_volume *truth,
+                       const struct willis_volume *region, struct willis_error *err);
+
 /* Mean, standard deviation (n−1), median and quartiles over cases; NaN cases are left out, n says
  * how many remained. */
 struct willis_summary {

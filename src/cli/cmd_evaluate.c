@@ -1,11 +1,12 @@
 /* willis evaluate: predictions against truths, every score by its name and definition. */
 #include "cli/options.h"
+#include "cli/reliability.h"
 #include "cli/report.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { THRESHOLD };
+enum { THRESHOLD, RELIABILITY, REGION, RELIABILITY_FIGURE };
 static const struct option_row rows[] = {
     [THRESHOLD] = {.name = "threshold",
                    .kind = OPTION_REAL,
@@ -14,6 +15,17 @@ static const struct option_row rows[] = {
                    .help = "Predicted mask: values of T and more",
                    .least = 0,
                    .most = 1},
+    [RELIABILITY] = {.name = "reliability",
+                     .help = "Also whether probabilities come true as often as they say, all "
+                             "cases together"},
+    [REGION] = {.name = "region",
+                .kind = OPTION_TEXT,
+                .argument = "MASK",
+                .help = "Of one pair: reliability over this mask; without: where p > 0"},
+    [RELIABILITY_FIGURE] = {.name = "reliability-figure",
+                            .kind = OPTION_OUTPUT,
+                            .argument = "FIGURE",
+                            .help = "Draw the reliability as .png, .svg or .pdf"},
     {0},
 };
 
@@ -24,8 +36,29 @@ static enum willis_status load(const struct call *call, const char *path,
   return status ? status : willis_volume_orient_lps(volume, &call->warnings, err);
 }
 
+static bool wants_reliability(const struct call *call) {
+  const struct option_value *o = call->option;
+  return o[RELIABILITY].given || o[REGION].given || o[RELIABILITY_FIGURE].given;
+}
+
+static enum willis_status add_reliability(const struct call *call,
+                                          const struct willis_volume *prediction,
+                                          const struct willis_volume *truth,
+                                          struct willis_reliability *reliability,
+                                          struct willis_error *err) {
+  struct willis_volume region = {0};
+  const bool given = call->option[REGION].given;
+  enum willis_status status = WILLIS_OK;
+  if (given) status = load(call, call->option[REGION].text, &region, err);
+  if (!status)
+    status = willis_reliability_add(reliability, prediction, truth, given ? &region : NULL, err);
+  willis_volume_release(&region);
+  return status;
+}
+
 /* Returns 0, or 1 after an error line. */
-static int evaluate_case(const struct call *call, int c, struct willis_scores *scores) {
+static int evaluate_case(const struct call *call, int c, struct willis_scores *scores,
+                         struct willis_reliability *reliability) {
   const char *const *path = call->argument + 2 * c;
   char both[512];
   const char *subject = both;
@@ -37,6 +70,9 @@ static int evaluate_case(const struct call *call, int c, struct willis_scores *s
   if (!status && (status = load(call, path[1], &truth, &err))) subject = path[1];
   if (!status)
     status = willis_scores_compute(&prediction, &truth, call->option[THRESHOLD].real, scores, &err);
+  if (!status && wants_reliability(call) &&
+      (status = add_reliability(call, &prediction, &truth, reliability, &err)))
+    subject = call->option[REGION].given ? call->option[REGION].text : both;
   willis_volume_release(&prediction);
   willis_volume_release(&truth);
   return status ? print_error(subject, &err) : 0;
@@ -91,7 +127,8 @@ static void print_several(const struct call *call, int cases, const struct willi
 }
 
 static int print_text(const struct call *call, int cases, const struct willis_scores *scores,
-                      const struct willis_summary *summary) {
+                      const struct willis_summary *summary,
+                      const struct willis_reliability *reliability) {
   FILE *to = call->results;
   fprintf(to, "predicted mask: value >= %g; true mask: value >= 0.5\n",
           call->option[THRESHOLD].real);
@@ -101,6 +138,7 @@ static int print_text(const struct call *call, int cases, const struct willis_sc
     print_several(call, cases, scores, summary);
   for (int c = 0; c < cases; c++)
     if (remark(&scores[c])) fprintf(to, "%s: %s\n", call->argument[2 * c], remark(&scores[c]));
+  if (wants_reliability(call)) print_reliability(to, reliability);
   return 0;
 }
 
@@ -114,7 +152,8 @@ static json_t *case_object(const struct call *call, int c, const struct willis_s
 }
 
 static int print_scores_json(const struct call *call, int cases, const struct willis_scores *scores,
-                             const struct willis_summary *summary) {
+                             const struct willis_summary *summary,
+                             const struct willis_reliability *reliability) {
   json_t *list = json_array(), *summaries = json_object(), *definitions = json_object();
   for (int c = 0; c < cases; c++) json_array_append_new(list, case_object(call, c, &scores[c]));
   for (int i = 0; i < willis_scores_count(); i++) {
@@ -127,10 +166,13 @@ static int print_scores_json(const struct call *call, int cases, const struct wi
     json_object_set_new(definitions, willis_scores_name(i),
                         json_string(willis_scores_definition(i)));
   }
-  return print_json(call, json_pack("{s:o, s:o, s:o, s:o, s:o}", "threshold",
-                                    json_number(call->option[THRESHOLD].real), "truth_threshold",
-                                    json_number(0.5), "cases", list, "summary", summaries,
-                                    "definitions", definitions));
+  json_t *root =
+      json_pack("{s:o, s:o, s:o, s:o, s:o}", "threshold", json_number(call->option[THRESHOLD].real),
+                "truth_threshold", json_number(0.5), "cases", list, "summary", summaries,
+                "definitions", definitions);
+  if (wants_reliability(call))
+    json_object_set_new(root, "reliability", reliability_object(reliability));
+  return print_json(call, root);
 }
 
 static int summarize(int cases, const struct willis_scores *scores,
@@ -151,6 +193,9 @@ static int run(const struct call *call) {
     return print_usage_error(call->command, "%d files: every prediction needs its truth",
                              call->argument_count);
   int cases = call->argument_count / 2, code = 0;
+  if (call->option[REGION].given && cases > 1)
+    return print_usage_error(call->command, "--region goes with one pair");
+  struct willis_reliability reliability = {0};
   struct willis_scores *scores = calloc((size_t)cases, sizeof *scores);
   struct willis_summary *summary = calloc((size_t)willis_scores_count(), sizeof *summary);
   struct willis_error err = {.status = WILLIS_OUT_OF_MEMORY, .message = "no memory for the scores"};
@@ -165,10 +210,15 @@ static int run(const struct call *call) {
       err = (struct willis_error){WILLIS_CANCELLED, "stopped"};
       code = print_error(NULL, &err);
     }
-    if (!code) code = evaluate_case(call, c, &scores[c]);
+    if (!code) code = evaluate_case(call, c, &scores[c], &reliability);
   }
   if (!code) code = summarize(cases, scores, summary);
-  if (!code) code = (call->json ? print_scores_json : print_text)(call, cases, scores, summary);
+  const struct option_value *figure = &call->option[RELIABILITY_FIGURE];
+  if (!code && figure->given && draw_reliability(figure->text, &reliability, call->force, &err))
+    code = print_error(figure->text, &err);
+  if (!code)
+    code =
+        (call->json ? print_scores_json : print_text)(call, cases, scores, summary, &reliability);
   free(scores);
   free(summary);
   return code;
@@ -184,7 +234,11 @@ const struct command cmd_evaluate = {
         "masks; mse and mae of the probabilities, mse_mask and mae_mask of the mask. With several "
         "pairs, each case is scored and then summed up as mean, standard deviation, median and "
         "quartiles; what is undefined is printed as - (null in JSON) and left out. Pixel accuracy "
-        "says little about vessels: an empty mask scores about 0.997.",
+        "says little about vessels: an empty mask scores about 0.997.\n"
+        "Reliability: ten bins of probability of equal width; in each, the mean probability and "
+        "the part of its voxels that are true; the expected calibration error is their mean "
+        "absolute difference, the Brier score the mean of (p - truth)^2. Voxels of p = 0, which "
+        "network hull gives outside the hull, are left out.",
     .least_arguments = 2,
     .most_arguments = -1,
     .rows = rows,
