@@ -1,12 +1,13 @@
 /* willis render: maximum projections of volumes as a labelled figure. */
 #include "cli/inputs.h"
+#include "cli/overlay.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_ANGLES = 90, MOST_VOLUMES = 64, LABEL_SIZE = 64 };
 
-enum { ANGLES, LABELS, TITLE, TRANSPOSE };
+enum { ANGLES, LABELS, TITLE, TRANSPOSE, OVERLAY };
 static const struct option_row rows[] = {
     [ANGLES] = {.name = "angles",
                 .kind = OPTION_TEXT,
@@ -19,6 +20,10 @@ static const struct option_row rows[] = {
                 .help = "One label a volume; without them the files' names"},
     [TITLE] = {.name = "title", .kind = OPTION_TEXT, .argument = "TEXT", .help = "Headline"},
     [TRANSPOSE] = {.name = "transpose", .help = "One column a volume instead of one row"},
+    [OVERLAY] = {.name = "overlay",
+                 .kind = OPTION_TEXT,
+                 .argument = "VOL",
+                 .help = "Of one volume in [0,1]: red where this one, also in [0,1], is 1"},
     {0},
 };
 
@@ -68,26 +73,32 @@ static void choose_window(const struct willis_projections *stack, float *low, fl
   }
 }
 
-/* The views of a stack, or as many of them as the figure has columns, into row (or column) v. */
+/* The views of a stack, or as many of them as the figure has columns, into row (or column) v; what
+ * is marked in colour, unless `marked` is null. */
 static enum willis_status picture_views(const struct call *call, struct figure *figure, int v,
                                         const struct willis_projections *stack,
+                                        const struct willis_projections *marked,
                                         struct willis_error *err) {
   const bool transpose = call->option[TRANSPOSE].given;
   enum willis_status status = WILLIS_OK;
   float low, high;
   choose_window(stack, &low, &high);
-  for (int a = 0; a < figure->angles && a < stack->view_count && !status; a++)
-    status = willis_picture_window(
-        &figure->picture[transpose ? a * figure->volumes + v : v * figure->angles + a],
-        stack->pixels + a * stack->columns * stack->rows, stack->columns, stack->rows, low, high,
-        err);
+  for (int a = 0; a < figure->angles && a < stack->view_count && !status; a++) {
+    struct willis_picture *to =
+        &figure->picture[transpose ? a * figure->volumes + v : v * figure->angles + a];
+    const ptrdiff_t columns = stack->columns, lines = stack->rows, first = a * columns * lines;
+    const float *pixels = stack->pixels + first;
+    status = marked ? overlay_picture(to, pixels, marked->pixels + first, columns, lines, err)
+                    : willis_picture_window(to, pixels, columns, lines, low, high, err);
+  }
   return status;
 }
 
 static enum willis_status picture_volume(const struct call *call, struct figure *figure, int v,
                                          struct willis_error *err) {
   struct willis_volume volume = {0};
-  struct willis_projections stack = {0};
+  struct willis_projections stack = {0}, marked = {0};
+  const struct option_value *overlay = &call->option[OVERLAY];
   enum willis_status status = load_cube(call, call->argument[v], &volume, err);
   if (status) goto out;
   const struct willis_grid *grid = &volume.grid;
@@ -98,8 +109,12 @@ static enum willis_status picture_volume(const struct call *call, struct figure 
   willis_grid_centre(grid, stack.isocenter_mm);
   stack.mode = WILLIS_PROJECTION_MAX;
   status = willis_project(&volume, &stack, err);
-  if (!status) status = picture_views(call, figure, v, &stack, err);
+  if (!status && overlay->given)
+    status = overlay_project(call, overlay->text, &volume, &stack, &marked, err);
+  if (!status)
+    status = picture_views(call, figure, v, &stack, overlay->given ? &marked : NULL, err);
 out:
+  willis_projections_release(&marked);
   willis_projections_release(&stack);
   willis_volume_release(&volume);
   return status;
@@ -151,7 +166,7 @@ static enum willis_status picture_stack(const struct call *call, struct figure *
                                         struct willis_error *err) {
   struct willis_projections stack = {0};
   enum willis_status status = load_stack(call, call->argument[v], &stack, err);
-  if (!status) status = picture_views(call, figure, v, &stack, err);
+  if (!status) status = picture_views(call, figure, v, &stack, NULL, err);
   willis_projections_release(&stack);
   return status;
 }
@@ -172,6 +187,8 @@ static int run(const struct call *call) {
   for (int a = 0; a < figure.angles; a++)
     snprintf(figure.angle_label[a], LABEL_SIZE, "%g°", figure.angle[a]);
   if (look_at_stacks(call, &figure, &err)) return print_error(NULL, &err);
+  if (call->option[OVERLAY].given && (figure.volumes > 1 || figure.of_stacks))
+    return print_usage_error(call->command, "--overlay goes with one volume");
 
   int code = 0, count = figure.volumes * figure.angles;
   figure.picture = calloc((size_t)count, sizeof *figure.picture);
