@@ -41,9 +41,9 @@ willis_network_write(const char *path, const struct willis_network *network, boo
                      struct willis_error *err);
 
 /* Metadata strings of the weight file: `network`, `views`, `arc_deg`, `projection`, `size`,
- * `threshold`, `trained_on`, `version` (M7), and whatever else a file brought. Null when there is
- * no such key; the string belongs to the network. A null value removes the key; `network` cannot
- * be changed (INVALID_ARGUMENT). */
+ * `threshold`, `trained_on`, `version` (M7), `calibration` (calibration.h), and whatever else a
+ * file brought. Null when there is no such key; the string belongs to the network. A null value
+ * removes the key; `network` cannot be changed (INVALID_ARGUMENT). */
 WILLIS_API const char *willis_network_metadata(const struct willis_network *network,
                                                const char *key);
 WILLIS_API WILLIS_CHECKED enum willis_status

@@ -2,6 +2,7 @@
 #ifndef WILLIS_RECONSTRUCT_H
 #define WILLIS_RECONSTRUCT_H
 
+#include <willis/calibration.h>
 #include <willis/geometry.h>
 #include <willis/network.h>
 #include <willis/progress.h>
@@ -20,12 +21,16 @@ struct willis_model_card {
   enum willis_projection_mode mode; /* unless any_mode */
   ptrdiff_t size;
   double threshold; /* 0.5 when the file has none */
+  struct willis_calibration calibration;
   char trained_on[128];
 };
-/* FORMAT when a key is missing or is no number in its range. */
+/* FORMAT when a key is missing or is not as it should be. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_model_describe(const struct willis_network *network, struct willis_model_card *card,
                       struct willis_error *err);
+/* Vessel from this probability on, in what the model makes of this stack. */
+WILLIS_API double willis_model_threshold(const struct willis_model_card *card,
+                                         const struct willis_projections *stack);
 /* MISMATCH, with what was expected, unless the stack has the model's number of views, their angles
  * (within 1°) and its projection mode; a model of cone beams wants cone beams whose source is as
  * far away (within 10 %). One of parallel beams takes cones too (doc/results/solve.md tells how
@@ -49,6 +54,10 @@ struct willis_reconstruct_options {
   size_t max_memory;              /* bytes; 0: no limit. Refused before any work. */
   size_t held_memory;             /* what of max_memory the caller has taken already */
   bool any_model;                 /* skip willis_model_check() */
+  /* Network "hull" (else UNSUPPORTED): where the slices of the ambiguity go, in [0,1], after those
+   * of the probability; null: nowhere. 0 where some view shows a voxel alone or there is none of
+   * the hull, towards 1 where in every view others could be what it shows (doc/beyond.md, H9). */
+  const struct willis_plane_sink *ambiguity;
 };
 
 /* How many slices are worked on at a time, and the bytes that this takes, `held` included. */

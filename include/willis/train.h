@@ -2,6 +2,7 @@
 #ifndef WILLIS_TRAIN_H
 #define WILLIS_TRAIN_H
 
+#include <willis/calibration.h>
 #include <willis/geometry.h>
 #include <willis/network.h>
 #include <willis/progress.h>
@@ -235,6 +236,31 @@ willis_train(struct willis_subset training, struct willis_subset validation,
              const struct willis_train_listener *listener, const struct willis_progress *progress,
              const struct willis_warnings *warnings, struct willis_train_result *result,
              struct willis_error *err);
+
+/* How a network "hull" is calibrated: on these view counts, of the data set's kind of projection or
+ * both. */
+struct willis_calibrate_options {
+  int view_counts[WILLIS_TRAIN_VIEW_COUNTS], view_count_count; /* 2…90 each, none twice */
+  bool both_modes;
+  double threshold; /* of every row; NaN: the one of the highest mean IoU */
+};
+/* What came of one row of the calibration. */
+struct willis_calibration_fit {
+  ptrdiff_t voxels;  /* of the hulls of all patients */
+  double loss_as_is; /* mean binary cross-entropy over them, with temperature 1 */
+  double loss;       /* with the row's */
+  double iou;        /* mean over the patients at the row's threshold */
+};
+/* Fits a calibration on patients that the network has not learned from and puts it into the
+ * network's metadata in place of any other. willis_train() does so with its validation patients.
+ * fit[WILLIS_CALIBRATION_ROWS] may be null. UNSUPPORTED for other networks, INVALID_ARGUMENT,
+ * CANCELLED. The same bits for any number of threads. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_calibrate(struct willis_network *network, struct willis_subset held_out,
+                 const struct willis_calibrate_options *options,
+                 const struct willis_progress *progress, struct willis_calibration *calibration,
+                 struct willis_calibration_fit *fit, struct willis_error *err);
+
 WILLIS_END
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <willis/agreement.h>
 #include <willis/angiogram.h>
+#include <willis/calibration.h>
 #include <willis/error.h>
 #include <willis/experiment.h>
 #include <willis/figure.h>

@@ -30,6 +30,8 @@ static const struct option_row rows[] = {
                    "Take a model that does not fit the views", 0, 0},
     [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
                     "Stay within this, the program included, or refuse", 0, 0},
+    [AMBIGUITY] = {"ambiguity", 0, OPTION_OUTPUT, "VOL", NULL,
+                   "Network hull: also write how far others could be what the views show", 0, 0},
     {0},
 };
 
@@ -70,29 +72,6 @@ static enum willis_status choose_lps_grid(const struct call *call, struct recons
 /* Mask and mesh need the whole volume; the probability alone goes from slab to file. */
 static bool wants_whole(const struct option_value *o) {
   return o[MASK].given || o[MESH].given || o[KEEP_LARGEST].given || o[MIN_VOXELS].given;
-}
-
-static enum willis_status write_slab(ptrdiff_t begin, ptrdiff_t end, const float *planes,
-                                     void *context, struct willis_error *err) {
-  struct reconstruction *r = context;
-  ptrdiff_t count = (end - begin) * r->grid.size[0] * r->grid.size[1];
-  for (ptrdiff_t i = 0; i < count; i++) r->voxels += (double)planes[i] >= r->threshold;
-  return willis_volume_writer_put(r->writer, planes, count, err);
-}
-
-static enum willis_status stream(const struct call *call, struct reconstruction *r,
-                                 const struct willis_reconstruct_options *options,
-                                 struct willis_error *err) {
-  struct willis_plane_sink sink = {write_slab, r};
-  enum willis_status status = willis_volume_writer_open(
-      call->output, &r->grid, WILLIS_VOXEL_FLOAT32, call->force, &r->writer, err);
-  if (!status)
-    status = willis_reconstruct_slabs(&r->stack, r->network, options, &call->progress,
-                                      &call->warnings, &sink, err);
-  if (status) return status;
-  status = willis_volume_writer_commit(r->writer, err);
-  r->writer = NULL;
-  return status;
 }
 
 /* Says what will be needed, or refuses. */
@@ -143,12 +122,14 @@ static enum willis_status reconstruct(const struct call *call, struct reconstruc
   if (o[ANY_MODEL].given && call->warnings.warn &&
       (willis_model_describe(r->network, &card, err) || willis_model_check(&card, &r->stack, err)))
     call->warnings.warn(err->message, call->warnings.context);
-  if (willis_model_describe(r->network, &card, NULL)) card.threshold = 0.5;
-  r->threshold = o[THRESHOLD].given ? o[THRESHOLD].real : card.threshold;
+  if (willis_model_describe(r->network, &card, NULL))
+    card = (struct willis_model_card){.threshold = 0.5};
+  r->threshold = o[THRESHOLD].given ? o[THRESHOLD].real : willis_model_threshold(&card, &r->stack);
   status = budget(call, r, &options, err);
   if (status) return status;
-  return wants_whole(o) ? reconstruct_whole(call, r, &options, err)
-                        : stream(call, r, &options, err);
+  reconstruct_into *into = wants_whole(o) ? reconstruct_whole : reconstruct_stream;
+  if (!o[AMBIGUITY].given) return into(call, r, &options, err);
+  return reconstruct_ambiguity(call, o[AMBIGUITY].text, r, &options, into, err);
 }
 
 static int print_result(const struct call *call, const struct reconstruction *r) {
@@ -199,6 +180,7 @@ static int run(const struct call *call) {
   int code = takes_angiograms(call) ? read_angiograms(call, &r->stack) : refuse_more(call);
   if (!code) code = reconstruct(call, r, &err) ? print_error(NULL, &err) : print_result(call, r);
   willis_volume_writer_abandon(r->writer);
+  willis_volume_writer_abandon(r->ambiguity_writer);
   willis_mesh_release(&r->mesh);
   willis_volume_release(&r->mask);
   willis_volume_release(&r->probability);
@@ -222,7 +204,10 @@ const struct command cmd_reconstruct = {
         "masks as by `willis vessels` with its defaults; the volume lies in patient mm from the "
         "isocenter, on the cube that every view sees unless --size and --spacing say otherwise.\n"
         "The probability alone is made a few slices at a time and takes little memory; mask, mesh "
-        "and the count of pieces take the whole volume.",
+        "and the count of pieces take the whole volume.\n"
+        "A calibrated model (`willis calibrate`) has a threshold for each number of views. "
+        "--ambiguity is 0 where some view shows a voxel alone, and goes to 1 where in every view "
+        "other voxels on the same rays are as probable; `willis render --overlay` draws it.",
     .least_arguments = 1,
     .most_arguments = MOST_RUNS,
     .needs_output = true,

@@ -12,9 +12,8 @@ static const double minute_s = 60;
 /* One call's worth of training: what the options say, and the patients. */
 struct session {
   const struct call *call;
-  struct willis_cohort cohort;
+  struct patients patients;
   struct willis_dataset *dataset;
-  ptrdiff_t train, validate; /* patients [0, train) and [train, train + validate) */
   struct willis_train_options options;
   struct willis_train_memory memory;
   int view_count[MOST_VIEW_COUNTS], view_counts, models;
@@ -34,19 +33,8 @@ static bool announce(const struct willis_train_plan *plan, void *context) {
 }
 
 static int read_views(struct session *s) {
-  double view[MOST_VIEW_COUNTS];
-  const char *text = s->call->option[VIEWS].text;
-  s->models = parse_number_list(text, view, MOST_VIEW_COUNTS);
-  for (int i = 0; i < s->models; i++) {
-    s->view_count[i] = (int)view[i];
-    if (s->view_count[i] != view[i] || view[i] < 2 || view[i] > 90) s->models = 0;
-    for (int j = 0; j < i; j++)
-      if (view[j] == view[i])
-        return print_usage_error(s->call->command, "--views: %g is there twice", view[i]);
-  }
-  if (s->models < 1)
-    return print_usage_error(s->call->command, "--views: '%s' is not up to %d numbers from 2 to 90",
-                             text, MOST_VIEW_COUNTS);
+  s->models = read_view_counts(s->call, s->call->option[VIEWS].text, s->view_count);
+  if (!s->models) return 2;
   s->view_counts = s->models;
   /* One network for all of them. */
   if (learns_any_views(s->call)) s->models = 1;
@@ -67,36 +55,18 @@ static void model_path(const struct session *s, int i, char path[PATH_SIZE]) {
     snprintf(path, PATH_SIZE, "%s", output);
 }
 
-/* Splits by patient. */
-static int split(struct session *s) {
-  const struct option_value *o = s->call->option;
-  ptrdiff_t all = s->cohort.count;
-  if (o[FIRST].given && o[FIRST].integer < all) all = (ptrdiff_t)o[FIRST].integer;
-  ptrdiff_t left = all - (ptrdiff_t)o[TEST_LAST].integer;
-  s->validate = (ptrdiff_t)o[VALIDATE].integer;
-  s->train = left - s->validate;
-  struct willis_error err;
-  if (s->train < 1) {
-    snprintf(err.message, sizeof err.message,
-             "%td patients less %jd to test and %td to validate leave none to train on", all,
-             o[TEST_LAST].integer, s->validate);
-    return print_error(s->cohort.name, &err);
-  }
-  return 0;
-}
-
 /* The fastest way that fits, or a refusal, before anything is read. */
 static int choose_memory(struct session *s, const struct willis_sampling *sampling) {
   const struct option_value *o = s->call->option;
   struct willis_train_memory *m = &s->memory;
   struct willis_error err;
   const size_t most = (size_t)o[MAX_MEMORY].integer;
-  const ptrdiff_t count = s->train + s->validate;
+  const ptrdiff_t count = s->patients.train + s->patients.validate;
   if (learns_any_views(s->call)
-          ? willis_train_hull_memory(&s->options, &s->cohort, count, sampling, memory_in_use(),
-                                     most, m, &err)
-          : willis_train_memory(&s->options, &s->cohort, count, sampling, s->validate > 0,
-                                memory_in_use(), most, m, &err))
+          ? willis_train_hull_memory(&s->options, &s->patients.cohort, count, sampling,
+                                     memory_in_use(), most, m, &err)
+          : willis_train_memory(&s->options, &s->patients.cohort, count, sampling,
+                                s->patients.validate > 0, memory_in_use(), most, m, &err))
     return print_error(NULL, &err);
   s->options.plan = m->plan;
   if (!s->call->quiet)
@@ -111,25 +81,20 @@ static int load(struct session *s) {
   const struct option_value *o = s->call->option;
   struct willis_error err;
   memory_give_back();
-  if (willis_cohort_read(o[DATA].text, &s->cohort, &err)) return print_error(o[DATA].text, &err);
-  int code = split(s);
+  int code = read_patients(s->call, &s->patients);
   if (code) return code;
-  struct willis_sampling sampling = willis_sampling_defaults();
+  struct willis_sampling sampling = patient_sampling(s->call);
   sampling.size = (ptrdiff_t)o[SIZE].integer;
-  sampling.arc_deg = o[ARC].real;
-  sampling.source_to_isocenter_mm = o[TO_ISOCENTER].real;
-  sampling.source_to_detector_mm = o[TO_DETECTOR].real;
   sampling.mode = o[MODE].integer == 1 ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
-  sampling.tissue = o[TISSUE].given;
   /* The most views that will be needed count. */
   for (int i = 0; i < s->view_counts; i++)
     if (i == 0 || sampling.views < s->view_count[i]) sampling.views = s->view_count[i];
   code = choose_memory(s, &sampling);
   if (code) return code;
   sampling.views = s->view_count[0];
-  if (willis_dataset_create(&s->cohort, s->train + s->validate, &sampling, s->memory.form,
-                            s->memory.kept, &s->call->progress, &s->call->warnings, &s->dataset,
-                            &err))
+  if (willis_dataset_create(&s->patients.cohort, s->patients.train + s->patients.validate,
+                            &sampling, s->memory.form, s->memory.kept, &s->call->progress,
+                            &s->call->warnings, &s->dataset, &err))
     return print_error(NULL, &err);
   return 0;
 }
@@ -140,11 +105,11 @@ static json_t *describe(const struct session *s, int i, const char *path,
       "{s:s, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "model", path,
       "plan", s->memory.plan == WILLIS_TRAINING_STORE ? "store" : "recompute", "precision",
       s->options.precision == WILLIS_PRECISION_F16 ? "f16" : "f32", "memory_bytes",
-      (json_int_t)s->memory.bytes, "views", s->view_count[i], "patients", (json_int_t)s->train,
-      "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps, "best_epoch",
-      (json_int_t)r->best_epoch, "stopped_by", r->stopped_by, "loss", json_number(r->loss),
-      "validation_iou", json_number(r->best_iou), "threshold", json_number(r->threshold), "seconds",
-      json_number(r->seconds));
+      (json_int_t)s->memory.bytes, "views", s->view_count[i], "patients",
+      (json_int_t)s->patients.train, "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->steps,
+      "best_epoch", (json_int_t)r->best_epoch, "stopped_by", r->stopped_by, "loss",
+      json_number(r->loss), "validation_iou", json_number(r->best_iou), "threshold",
+      json_number(r->threshold), "seconds", json_number(r->seconds));
   if (s->options.precision == WILLIS_PRECISION_F16)
     json_object_update_new(o,
                            json_pack("{s:o, s:I}", "loss_scale", json_number(r->loss_scale.scale),
@@ -159,9 +124,10 @@ static int train_one(struct session *s, int i) {
   model_path(s, i, path);
   if (willis_dataset_set_views(s->dataset, s->view_count[i], &s->call->progress, &err))
     return print_error(NULL, &err);
-  s->options.trained_on = o[DATA_NAME].given ? o[DATA_NAME].text : s->cohort.name;
-  struct willis_subset training = {s->dataset, 0, s->train};
-  struct willis_subset validation = {s->dataset, s->train, s->train + s->validate};
+  s->options.trained_on = o[DATA_NAME].given ? o[DATA_NAME].text : s->patients.cohort.name;
+  struct willis_subset training = {s->dataset, 0, s->patients.train};
+  struct willis_subset validation = {s->dataset, s->patients.train,
+                                     s->patients.train + s->patients.validate};
   struct willis_train_files files = {.model = path,
                                      .log = o[LOG].text,
                                      .from = o[FROM].text,
@@ -179,7 +145,7 @@ static int train_one(struct session *s, int i) {
   }
   fprintf(s->call->results, "%s: %td epochs, loss %.6g, threshold %.3g", path, r.epochs, r.loss,
           r.threshold);
-  if (s->validate)
+  if (s->patients.validate)
     fprintf(s->call->results, ", validation IoU %.4f at epoch %td", r.best_iou, r.best_epoch);
   if (s->options.precision == WILLIS_PRECISION_F16)
     fprintf(s->call->results, ", loss scaled by %g, %llu steps skipped", r.loss_scale.scale,
@@ -214,7 +180,7 @@ static int run(const struct call *call) {
   if (!code && call->json) code = print_json(call, json_incref(s.report));
   json_decref(s.report);
   willis_dataset_destroy(s.dataset);
-  willis_cohort_release(&s.cohort);
+  willis_cohort_release(&s.patients.cohort);
   if (code || !s.save_failed) return code;
   /* The warning of then may have been quiet, or far above. */
   struct willis_error err = {.message = "a checkpoint or the log could not be saved"};

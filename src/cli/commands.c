@@ -16,6 +16,7 @@
   X(solve) \
   X(render) \
   X(train) \
+  X(calibrate) \
   X(reconstruct) \
   X(experiment) \
   X(evaluate) \

@@ -198,6 +198,7 @@ static enum willis_status describe_model(const struct call *call, const char *pa
                                      "projection",
                                      "size",
                                      "threshold",
+                                     "calibration",
                                      "trained_on",
                                      "version"};
   struct willis_network *network;

@@ -18,7 +18,8 @@ enum reconstruct_option {
   SPACING,
   MODELS,
   ANY_MODEL,
-  MAX_MEMORY
+  MAX_MEMORY,
+  AMBIGUITY
 };
 
 /* What one call makes. */
@@ -29,7 +30,7 @@ struct reconstruction {
   struct willis_volume probability, mask;
   struct willis_mesh mesh;
   char model[PATH_MAX];
-  struct willis_volume_writer *writer;
+  struct willis_volume_writer *writer, *ambiguity_writer;
   double threshold;
   size_t memory; /* expected */
   ptrdiff_t voxels, found, kept;
@@ -39,9 +40,18 @@ struct reconstruction {
  * vessels alone. 0, or an exit code after an error line. */
 int read_angiograms(const struct call *call, struct willis_projections *masks);
 
+typedef enum willis_status reconstruct_into(const struct call *call, struct reconstruction *r,
+                                            const struct willis_reconstruct_options *options,
+                                            struct willis_error *err);
 /* The probability as a volume, mask and mesh as asked for, and all of their files. */
-WILLIS_CHECKED enum willis_status
-reconstruct_whole(const struct call *call, struct reconstruction *r,
-                  const struct willis_reconstruct_options *options, struct willis_error *err);
+WILLIS_CHECKED reconstruct_into reconstruct_whole;
+/* The probability alone, from slab to file. */
+WILLIS_CHECKED reconstruct_into reconstruct_stream;
+/* One of these, and the ambiguity beside it. */
+WILLIS_CHECKED enum willis_status reconstruct_ambiguity(const struct call *call, const char *path,
+                                                        struct reconstruction *r,
+                                                        struct willis_reconstruct_options *options,
+                                                        reconstruct_into *into,
+                                                        struct willis_error *err);
 
 #endif

@@ -7,19 +7,13 @@
 static const double minute_s = 60;
 
 const struct option_row train_rows[] = {
-    [DATA] = {"data", 0, OPTION_TEXT, "FOLDER|LIST.txt", NULL,
-              "The patients: shapes or volumes of a folder, in byte order, or of a list", 0, 0},
+    PATIENT_ROWS,
     [VIEWS] = {"views", 0, OPTION_TEXT, "N[,N…]", "10",
                "Views of each patient; with several, one model each, MODEL-N.safetensors", 0, 0},
     [SIZE] = {"size", 0, OPTION_INTEGER, "N", "128",
               "Voxels along each edge; padded to a multiple of 8", 8, 4096},
     [EPOCHS] = {"epochs", 0, OPTION_INTEGER, "E", "100", "Times that every patient is seen", 1,
                 1e9},
-    [FIRST] = {"first", 0, OPTION_INTEGER, "N", NULL, "Use the first N patients only", 1, 1e9},
-    [TEST_LAST] = {"test-last", 0, OPTION_INTEGER, "N", "0",
-                   "Leave out the last N of them: they are for testing", 0, 1e9},
-    [VALIDATE] = {"validate", 0, OPTION_INTEGER, "K", "0",
-                  "Hold out the last K of the others to choose epoch and threshold on", 0, 1e9},
     [NETWORK] =
         {"network", 0, OPTION_CHOICE, "dae|hull|unet|cgan", "dae",
          "The paper's; one for any views that decides inside the visual hull; a 3D U-Net; a "
@@ -40,12 +34,6 @@ const struct option_row train_rows[] = {
                    "Stored in the model; without: the best of --validate, else 0.5", 0, 1},
     [PRECISION] = {"precision", 0, OPTION_CHOICE, "f32|f16", "f32",
                    "Storage of activations and their gradients; f16 takes half the memory", 0, 0},
-    [ARC] = {"arc", 0, OPTION_REAL, "DEG", "90", "Degrees from the first view to the last", 0, 360},
-    [TO_ISOCENTER] = {"source-to-isocenter", 0, OPTION_REAL, "MM", NULL,
-                      "Cone beams with their source so far away; with --source-to-detector", 1e-3,
-                      1e5},
-    [TO_DETECTOR] = {"source-to-detector", 0, OPTION_REAL, "MM", NULL,
-                     "Cone beams; the detector's pixels are voxels at the isocenter", 1e-3, 1e5},
     [MODE] = {"mode", 0, OPTION_CHOICE, "max|sum|both", "max",
               "Projections: maximum, or line integral; hull only: both", 0, 0},
     [VARY] = {"vary", 0, OPTION_FLAG, NULL, NULL,
@@ -57,7 +45,6 @@ const struct option_row train_rows[] = {
                      "hull: and shift it by this along columns and rows", 0, 10000},
     [PHOTONS] = {"photons", 0, OPTION_REAL, "N", "0",
                  "hull: and count photons in line integrals, N where there is no vessel", 0, 1e15},
-    [TISSUE] = {"tissue", 0, OPTION_FLAG, NULL, NULL, "Shapes get a soft shell and a skull", 0, 0},
     [MAX_MEMORY] = {"max-memory", 0, OPTION_BYTES, "BYTES", NULL,
                     "Take the fastest way that stays below; refuse if there is none", 0, 0},
     [MAX_STEPS] = {"max-steps", 0, OPTION_INTEGER, "N", "0",

@@ -6,7 +6,7 @@
 #include <math.h>
 
 enum willis_status willis_hull_infer(const struct willis_network *network,
-                                     const struct willis_hull_input *input, float *probability,
+                                     const struct willis_hull_input *input, float *logit,
                                      struct willis_error *err) {
   const struct willis_architecture *a = network->architecture;
   if (a != &willis_hull_architecture)
@@ -23,7 +23,7 @@ enum willis_status willis_hull_infer(const struct willis_network *network,
   willis_hull_plan(&plan, input, false, &arena);
   willis_hull_forward(&plan, blocks, input);
   for (ptrdiff_t i = 0; i < input->views.rows; i++) {
-    probability[i] = 1 / (1 + expf(-plan.logit[i]));
+    logit[i] = plan.logit[i];
     if (isfinite(plan.logit[i])) continue;
     status = willis_fail(err, WILLIS_NUMERIC, "the logit of voxel %td of the hull is %g", i,
                          (double)plan.logit[i]);

@@ -54,10 +54,10 @@ void willis_hull_backward(struct willis_hull_plan *plan, const struct willis_blo
                           const struct willis_hull_input *input,
                           const struct willis_block_parameters *gradient);
 
-/* The probability of every row. OUT_OF_MEMORY, NUMERIC (not finite). */
+/* The logit of every row. OUT_OF_MEMORY, NUMERIC (not finite). */
 WILLIS_CHECKED enum willis_status willis_hull_infer(const struct willis_network *network,
                                                     const struct willis_hull_input *input,
-                                                    float *probability, struct willis_error *err);
+                                                    float *logit, struct willis_error *err);
 
 /* One head to learn from. `missed` true voxels are not in its hull. */
 struct willis_hull_lesson {

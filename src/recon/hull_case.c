@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "recon/feed.h"
+#include "xray/hull_ambiguity.h"
+
+#include <willis/calibration.h>
 
 #include <math.h>
 #include <string.h>
@@ -119,11 +122,15 @@ static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) 
 
 /* value[set.rows] of every row; freed by willis_release(). */
 static enum willis_status decide(const struct willis_hull_case *c,
-                                 const struct willis_network *network, float **value,
-                                 struct willis_error *err) {
+                                 const struct willis_network *network, double temperature,
+                                 float **value, struct willis_error *err) {
   *value = willis_take(c->set.rows, sizeof **value);
   if (!*value) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof **value);
-  return c->set.rows ? willis_hull_infer(network, &c->input, *value, err) : WILLIS_OK;
+  if (!c->set.rows) return WILLIS_OK;
+  enum willis_status status = willis_hull_infer(network, &c->input, *value, err);
+  for (ptrdiff_t i = 0; i < c->set.rows && !status; i++)
+    (*value)[i] = willis_hull_probability((*value)[i], temperature);
+  return status;
 }
 
 /* From a case on the half grid, which it releases, to one on `grid`. */
@@ -133,7 +140,7 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
                                  struct willis_error *err) {
   float *value;
   const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
-  enum willis_status status = decide(c, network, &value, err);
+  enum willis_status status = decide(c, network, 1, &value, err);
   uint8_t *within = willis_take_zeroed(willis_grid_count(half), 1);
   if (!status && !within)
     status = willis_fail_memory(err, "a half grid", willis_grid_count(half), 1);
@@ -151,17 +158,27 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
                                            const struct willis_network *network,
                                            const struct willis_grid *grid,
                                            const struct willis_plane_sink *sink,
+                                           const struct willis_plane_sink *ambiguity,
                                            struct willis_error *err) {
+  struct willis_calibration calibration;
   struct willis_hull_case c;
   struct willis_grid level[MOST_LEVELS] = {*grid};
-  float *value = NULL;
+  float *value = NULL, *doubt = NULL;
   int l = 0;
   for (; l + 1 < MOST_LEVELS && is_large(&level[l]); l++) level[l + 1] = half_grid(&level[l]);
-  enum willis_status status = willis_hull_case_init(&c, stack, &level[l], err);
+  enum willis_status status = willis_calibration_of(network, &calibration, err);
+  if (!status) status = willis_hull_case_init(&c, stack, &level[l], err);
   if (status) return status;
+  const double temperature =
+      willis_calibration_at(&calibration, stack->mode, stack->view_count, 0.5).temperature;
   for (; l > 0 && !status; l--) status = refine(&c, network, stack, &level[l], &level[l - 1], err);
-  if (!status) status = decide(&c, network, &value, err);
+  if (!status) status = decide(&c, network, temperature, &value, err);
   if (!status) status = write_planes(&c.set, value, grid, sink, err);
+  if (ambiguity && !status && !(doubt = willis_take(c.set.rows, sizeof *doubt)))
+    status = willis_fail_memory(err, "ambiguities", c.set.rows, sizeof *doubt);
+  if (ambiguity && !status) status = willis_hull_ambiguity(&c.set, stack, grid, value, doubt, err);
+  if (ambiguity && !status) status = write_planes(&c.set, doubt, grid, ambiguity, err);
+  willis_release(doubt);
   willis_release(value);
   willis_hull_case_release(&c);
   return status;
@@ -172,5 +189,5 @@ enum willis_status willis_hull_reconstruct_whole(const struct willis_projections
                                                  struct willis_volume *probability,
                                                  struct willis_error *err) {
   struct willis_plane_sink sink = {willis_keep_planes, probability};
-  return willis_hull_reconstruct(stack, network, &probability->grid, &sink, err);
+  return willis_hull_reconstruct(stack, network, &probability->grid, &sink, NULL, err);
 }

@@ -5,6 +5,8 @@
 #include "nn/hull_net.h"
 #include "xray/hull_set.h"
 
+#include <math.h>
+
 /* Room for the rows of a stack of two views or more of a cube: a fifth of all voxels, or 11/edge
  * where a voxel is thick; 0.3 + 11/edge when photons are counted, whose noise lets half of the rays
  * of each view pass where nothing is. Measured on phantoms (test_hull_vary). */
@@ -26,13 +28,19 @@ WILLIS_CHECKED enum willis_status willis_hull_case_init(struct willis_hull_case 
                                                         const struct willis_grid *grid,
                                                         struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
-/* The probability of vessel in every voxel of the grid, 0 outside the hull, slices in order. Grids
- * of more than 256 voxels along an edge are decided on half as fine a grid first, and then only
- * where that leaves hope. */
+static inline float willis_hull_probability(float logit, double temperature) {
+  return 1 / (1 + expf(-logit / (float)temperature));
+}
+
+/* The probability of vessel in every voxel of the grid, as the network is calibrated, 0 outside the
+ * hull, slices in order. Grids of more than 256 voxels along an edge are decided on half as fine a
+ * grid first, and then only where that leaves hope. Then, when `ambiguity` is not null, the
+ * ambiguity of hull_ambiguity.h. FORMAT for a calibration that cannot be read. */
 WILLIS_CHECKED enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
                                                           const struct willis_network *network,
                                                           const struct willis_grid *grid,
                                                           const struct willis_plane_sink *sink,
+                                                          const struct willis_plane_sink *ambiguity,
                                                           struct willis_error *err);
 /* The same into a volume that is there. */
 WILLIS_CHECKED enum willis_status

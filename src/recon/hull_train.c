@@ -44,9 +44,9 @@ static ptrdiff_t pick(const struct willis_run *run, enum draw what, ptrdiff_t co
   return (ptrdiff_t)(draw(run, what) * (double)count);
 }
 
-static enum willis_status show(const struct willis_sampling *sampling, double start_deg,
-                               const struct willis_volume *volume, struct willis_projections *stack,
-                               struct willis_error *err) {
+enum willis_status willis_hull_show(const struct willis_sampling *sampling, double start_deg,
+                                    const struct willis_volume *volume,
+                                    struct willis_projections *stack, struct willis_error *err) {
   enum willis_status status = willis_sampling_stack(sampling, &volume->grid, stack, err);
   if (status) return status;
   for (ptrdiff_t v = 0; v < stack->view_count; v++) {
@@ -126,7 +126,7 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   if (!status && vary && draw(run, DRAW_CUT) < cut)
     willis_shown_cut(&shown, draw(run, DRAW_PLANE), pair.truth);
   if (!status) status = willis_shown_volume(&shown, pair.volume, &turned, err);
-  if (!status) status = show(&sampling, start_deg, &turned, &stack, err);
+  if (!status) status = willis_hull_show(&sampling, start_deg, &turned, &stack, err);
   if (!status) status = disturb(run, &stack, err);
   if (!status) status = willis_hull_case_init(&c, &stack, &turned.grid, err);
   if (!status && !c.set.rows)
@@ -143,7 +143,7 @@ static enum willis_status predict(const struct willis_run *run, const struct wil
                                   const struct willis_sampling *sampling,
                                   struct willis_volume *probability, struct willis_error *err) {
   struct willis_projections stack;
-  enum willis_status status = show(sampling, 0, pair->volume, &stack, err);
+  enum willis_status status = willis_hull_show(sampling, 0, pair->volume, &stack, err);
   if (status) return status;
   status = willis_hull_reconstruct_whole(&stack, run->network, probability, err);
   willis_projections_release(&stack);

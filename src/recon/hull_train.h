@@ -6,6 +6,13 @@
 #include "recon/sweep.h"
 #include "recon/train_run.h"
 
+/* Parallel views of a volume, the first one at `start_deg`. The caller releases them. */
+WILLIS_CHECKED enum willis_status willis_hull_show(const struct willis_sampling *sampling,
+                                                   double start_deg,
+                                                   const struct willis_volume *volume,
+                                                   struct willis_projections *stack,
+                                                   struct willis_error *err);
+
 /* One step on training patient i of the data set. */
 WILLIS_CHECKED enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i,
                                                          double *loss, struct willis_error *err);

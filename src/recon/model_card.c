@@ -48,6 +48,7 @@ enum willis_status willis_model_describe(const struct willis_network *network,
   if (!status) status = number(network, "size", 1, 100000, &size, err);
   if (!status && willis_network_metadata(network, "threshold"))
     status = number(network, "threshold", 0, 1, &card->threshold, err);
+  if (!status) status = willis_calibration_of(network, &card->calibration, err);
   if (status) return status;
   card->views = (int)views;
   card->size = (ptrdiff_t)size;
@@ -62,6 +63,12 @@ enum willis_status willis_model_describe(const struct willis_network *network,
   const char *trained_on = willis_network_metadata(network, "trained_on");
   snprintf(card->trained_on, sizeof card->trained_on, "%s", trained_on ? trained_on : "unknown");
   return WILLIS_OK;
+}
+
+double willis_model_threshold(const struct willis_model_card *card,
+                              const struct willis_projections *stack) {
+  return willis_calibration_at(&card->calibration, stack->mode, stack->view_count, card->threshold)
+      .threshold;
 }
 
 enum willis_status willis_model_check(const struct willis_model_card *card,

@@ -116,6 +116,10 @@ static enum willis_status prepare(const struct willis_projections *stack,
   struct willis_model_card card;
   enum willis_status status = willis_projections_check(stack, err);
   if (status) return status;
+  if (options->ambiguity && !is_hull(network))
+    return willis_fail(err, WILLIS_UNSUPPORTED,
+                       "network %s says nothing about ambiguity, only network hull does",
+                       willis_network_metadata(network, "network"));
   status = willis_model_describe(network, &card, err);
   bool described = !status;
   /* Any model may also be one whose metadata say nothing. */
@@ -135,11 +139,12 @@ static enum willis_status prepare(const struct willis_projections *stack,
 
 static enum willis_status run(const struct willis_projections *stack,
                               const struct willis_network *network, const struct willis_grid *grid,
-                              ptrdiff_t height, const struct willis_progress *progress,
+                              ptrdiff_t height, const struct willis_plane_sink *ambiguity,
+                              const struct willis_progress *progress,
                               const struct willis_plane_sink *sink, struct willis_error *err) {
   struct willis_feed feed = {.stack = stack, .grid = grid, .progress = progress};
   struct willis_plane_source source = {willis_feed_read, &feed};
-  if (is_hull(network)) return willis_hull_reconstruct(stack, network, grid, sink, err);
+  if (is_hull(network)) return willis_hull_reconstruct(stack, network, grid, sink, ambiguity, err);
   if (draws_slices(network))
     return willis_slice_reconstruct(stack, network, grid, progress, sink, err);
   enum willis_status status = willis_feed_range(&feed, height, err);
@@ -161,7 +166,8 @@ enum willis_status willis_reconstruct_slabs(const struct willis_projections *sta
   struct willis_grid grid;
   struct willis_reconstruct_plan plan;
   enum willis_status status = prepare(stack, network, options, warnings, false, &grid, &plan, err);
-  return status ? status : run(stack, network, &grid, plan.height, progress, sink, err);
+  return status ? status
+                : run(stack, network, &grid, plan.height, options->ambiguity, progress, sink, err);
 }
 
 enum willis_status willis_reconstruct(const struct willis_projections *stack,
@@ -176,7 +182,8 @@ enum willis_status willis_reconstruct(const struct willis_projections *stack,
   struct willis_plane_sink sink = {willis_keep_planes, probability};
   enum willis_status status = prepare(stack, network, options, warnings, true, &grid, &plan, err);
   if (!status) status = willis_volume_create(probability, &grid, err);
-  if (!status) status = run(stack, network, &grid, plan.height, progress, &sink, err);
+  if (!status)
+    status = run(stack, network, &grid, plan.height, options->ambiguity, progress, &sink, err);
   if (status) willis_volume_release(probability);
   return status;
 }

@@ -406,9 +406,23 @@ static enum willis_status loop(struct willis_run *run, const struct willis_progr
   return status;
 }
 
+/* On the patients that were held out, if there are any. */
+static enum willis_status calibrate(struct willis_run *run, const struct willis_progress *progress,
+                                    struct willis_error *err) {
+  const struct willis_train_options *o = run->options;
+  struct willis_calibrate_options options = {.view_count_count = o->view_count_count,
+                                             .both_modes = o->both_modes,
+                                             .threshold = o->threshold};
+  struct willis_calibration calibration;
+  if (!run->lesson->any_views || !willis_subset_count(&run->validation)) return WILLIS_OK;
+  memcpy(options.view_counts, o->view_counts, sizeof options.view_counts);
+  return willis_calibrate(run->network, run->validation, &options, progress, &calibration, NULL,
+                          err);
+}
+
 /* The last checkpoint, then the model with the parameters that are to be kept. */
-static enum willis_status finish(struct willis_run *run, struct willis_train_result *result,
-                                 struct willis_error *err) {
+static enum willis_status finish(struct willis_run *run, const struct willis_progress *progress,
+                                 struct willis_train_result *result, struct willis_error *err) {
   const struct willis_train_options *o = run->options;
   struct willis_run_counters *c = &run->counters;
   ptrdiff_t n = willis_subset_count(&run->training);
@@ -425,6 +439,7 @@ static enum willis_status finish(struct willis_run *run, struct willis_train_res
   if (run->trainer) result->loss_scale = willis_trainer_loss_scale(run->trainer);
   enum willis_status status = WILLIS_OK;
   if (c->best_epoch) status = run->lesson->state_import(run, run->best, err);
+  if (!status) status = calibrate(run, progress, err);
   if (!status) status = willis_run_describe(run, result->threshold, result->best_epoch, err);
   if (!status)
     status = willis_network_metadata_set(run->network, "stopped_by", result->stopped_by, err);
@@ -470,7 +485,7 @@ enum willis_status willis_train(struct willis_subset training, struct willis_sub
     status = willis_fail(err, WILLIS_CANCELLED, "not begun");
   run->session_start = now();
   if (!status) status = loop(run, progress, &result->stopped_by, err);
-  if (!status) status = finish(run, result, err);
+  if (!status) status = finish(run, progress, result, err);
   tear_down(run);
   willis_release(run);
   willis_locale_leave(before);

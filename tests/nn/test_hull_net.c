@@ -187,6 +187,8 @@ static void same_bits_for_any_threads(void **state) {
 static float *infer(const struct willis_network *network, const struct willis_hull_input *input) {
   float *probability = room_for(input->views.rows);
   assert_int_equal(willis_hull_infer(network, input, probability, NULL), WILLIS_OK);
+  for (ptrdiff_t i = 0; i < input->views.rows; i++)
+    probability[i] = 1 / (1 + expf(-probability[i]));
   return probability;
 }
 
@@ -286,9 +288,9 @@ static void broken_numbers_stop_a_step(void **state) {
   assert_int_equal(willis_trainer_hull_step(trainer, &lesson, &loss, &err), WILLIS_NUMERIC);
   assert_true(network->parameters[0] == before);
   assert_int_equal(willis_trainer_steps(trainer), 0);
-  float *probability = room_for(c.input.views.rows);
-  assert_int_equal(willis_hull_infer(network, &c.input, probability, &err), WILLIS_NUMERIC);
-  willis_release(probability);
+  float *logit = room_for(c.input.views.rows);
+  assert_int_equal(willis_hull_infer(network, &c.input, logit, &err), WILLIS_NUMERIC);
+  willis_release(logit);
   willis_trainer_destroy(trainer);
   small_case_release(&c);
   willis_network_destroy(network);
@@ -323,7 +325,7 @@ static void every_allocation_may_fail(void **state) {
   struct willis_network *network = small_network();
   small_case_init(&c);
   struct willis_hull_lesson lesson = {c.input, c.target, MISSED};
-  float *probability = room_for(c.input.views.rows);
+  float *logit = room_for(c.input.views.rows);
   enum willis_status inferred = WILLIS_OUT_OF_MEMORY, taught = WILLIS_OUT_OF_MEMORY;
   for (int n = 0; inferred || taught; n++) {
     struct failing_allocator failing = {n, 0};
@@ -332,7 +334,7 @@ static void every_allocation_may_fail(void **state) {
     struct willis_trainer_options options = willis_trainer_defaults();
     assert_true(n < 50);
     failing_allocator_use(&failing);
-    inferred = willis_hull_infer(network, &c.input, probability, NULL);
+    inferred = willis_hull_infer(network, &c.input, logit, NULL);
     failing.until_failure = n;
     taught = willis_trainer_create(network, &options, &trainer, NULL);
     if (!taught) taught = willis_trainer_hull_step(trainer, &lesson, &loss, NULL);
@@ -342,7 +344,7 @@ static void every_allocation_may_fail(void **state) {
     assert_true(taught == WILLIS_OK || taught == WILLIS_OUT_OF_MEMORY);
     assert_int_equal(failing.held, 0);
   }
-  willis_release(probability);
+  willis_release(logit);
   small_case_release(&c);
   willis_network_destroy(network);
 }
