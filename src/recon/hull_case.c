@@ -94,8 +94,8 @@ static enum willis_status write_planes(const struct willis_hull_set *set, const 
 
 /* Up to this edge every voxel of the hull is looked at. Beyond, a grid half as fine says where to
  * look: what it gives less than LEAST_HOPE, and has no neighbour with more, is empty. */
-enum { DIRECT_EDGE = 256, MOST_LEVELS = 8 };
-static const float least_hope = 0.01f;
+enum { DIRECT_EDGE = 128, MOST_LEVELS = 8 };
+static const float least_hope = 0.2f;
 
 /* A voxel of the half grid is the middle of 2³ voxels. */
 static struct willis_grid half_grid(const struct willis_grid *grid) {

@@ -186,8 +186,9 @@ static int best_fit(const struct shelf *shelf, const char *const *folder,
     willis_network_destroy(network);
     if (!fits) continue;
     double distance = fabs(log((double)card.size / (double)(size > 0 ? size : card.size)));
-    /* Of models of one size those for any views are the better ones (doc/beyond.md). */
-    if (distance < best_distance || (distance <= best_distance && card.any_views && !best_any)) {
+    /* Those for any views are the better ones, also at other sizes than theirs (doc/beyond.md). */
+    const bool better = card.any_views == best_any ? distance < best_distance : card.any_views;
+    if (best < 0 || better) {
       best = i;
       best_distance = distance;
       best_any = card.any_views;
