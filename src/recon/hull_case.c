@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "recon/feed.h"
 #include "xray/hull_ambiguity.h"
+#include "xray/hull_shadow.h"
 
 #include <willis/calibration.h>
 
@@ -92,10 +93,19 @@ static enum willis_status write_planes(const struct willis_hull_set *set, const 
 
 /* ---- coarse first ---- */
 
-/* Up to this edge every voxel of the hull is looked at. Beyond, a grid half as fine says where to
- * look: what it gives less than LEAST_HOPE, and has no neighbour with more, is empty. */
+/* Up to this edge, which is that of the heads it learned from, the network looks at every voxel of
+ * the hull. Beyond, it looks at a grid half as fine first: what has a probability below LEAST_HOPE
+ * there, and no neighbour with more, is empty, and the others' logits are half of the answer.
+ * Both numbers, and the half, were chosen on held-out heads at 256³ and 384³ (doc/beyond.md). */
 enum { DIRECT_EDGE = 128, MOST_LEVELS = 8 };
-static const float least_hope = 0.2f;
+static const double least_hope = 0.2;
+static const float empty_logit = -12;
+
+/* What the grid half as fine said; `logit` is null before there is one. */
+struct said {
+  struct willis_grid grid;
+  float *logit;
+};
 
 /* A voxel of the half grid is the middle of 2³ voxels. */
 static struct willis_grid half_grid(const struct willis_grid *grid) {
@@ -120,33 +130,67 @@ static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) 
         within[(k * n[1] + j) * n[0] + i] = 1;
 }
 
-/* value[set.rows] of every row; freed by willis_release(). */
+/* Linearly between the middles of the half grid's voxels; `place` in voxels of the finer grid. */
+static float said_at(const struct said *said, const double place[3]) {
+  const ptrdiff_t *n = said->grid.size;
+  ptrdiff_t base[3], step[3] = {1, n[0], n[0] * n[1]};
+  float part[3], sum = 0;
+  for (int a = 0; a < 3; a++) {
+    const double u = fmax((place[a] - 0.5) / 2, 0);
+    base[a] = u < (double)(n[a] - 1) ? (ptrdiff_t)u : n[a] - 1;
+    part[a] = (float)(u - (double)base[a]);
+    if (base[a] == n[a] - 1) step[a] = 0;
+  }
+  const float *at = said->logit + (base[2] * n[1] + base[1]) * n[0] + base[0];
+  for (int corner = 0; corner < 8; corner++) {
+    const int dx = corner & 1, dy = corner >> 1 & 1, dz = corner >> 2;
+    const float weight =
+        (dx ? part[0] : 1 - part[0]) * (dy ? part[1] : 1 - part[1]) * (dz ? part[2] : 1 - part[2]);
+    sum += weight * at[dx * step[0] + dy * step[1] + dz * step[2]];
+  }
+  return sum;
+}
+
+/* logit[set.rows] of every row; freed by willis_release(). */
 static enum willis_status decide(const struct willis_hull_case *c,
-                                 const struct willis_network *network, double temperature,
-                                 float **value, struct willis_error *err) {
-  *value = willis_take(c->set.rows, sizeof **value);
-  if (!*value) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof **value);
+                                 const struct willis_network *network,
+                                 const struct willis_grid *grid, const struct said *said,
+                                 float **logit, struct willis_error *err) {
+  *logit = willis_take(c->set.rows, sizeof **logit);
+  if (!*logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof **logit);
   if (!c->set.rows) return WILLIS_OK;
-  enum willis_status status = willis_hull_infer(network, &c->input, *value, err);
-  for (ptrdiff_t i = 0; i < c->set.rows && !status; i++)
-    (*value)[i] = willis_hull_probability((*value)[i], temperature);
+  enum willis_status status = willis_hull_infer(network, &c->input, *logit, err);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < (status || !said->logit ? 0 : c->set.rows); i++) {
+    double place[3];
+    willis_place_of(grid, c->set.voxel[i], place);
+    (*logit)[i] = ((*logit)[i] + said_at(said, place)) / 2;
+  }
   return status;
 }
 
-/* From a case on the half grid, which it releases, to one on `grid`. */
+/* From a case on a half grid, which it releases, to one on `grid`, and to what the half grid says.
+ */
 static enum willis_status refine(struct willis_hull_case *c, const struct willis_network *network,
                                  const struct willis_projections *stack,
                                  const struct willis_grid *half, const struct willis_grid *grid,
-                                 struct willis_error *err) {
-  float *value;
+                                 struct said *said, struct willis_error *err) {
+  float *logit;
+  const ptrdiff_t count = willis_grid_count(half);
   const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
-  enum willis_status status = decide(c, network, 1, &value, err);
-  uint8_t *within = willis_take_zeroed(willis_grid_count(half), 1);
-  if (!status && !within)
-    status = willis_fail_memory(err, "a half grid", willis_grid_count(half), 1);
-  for (ptrdiff_t i = 0; i < c->set.rows && !status; i++)
-    if (value[i] >= least_hope) mark_around(half->size, c->set.voxel[i], within);
-  willis_release(value);
+  enum willis_status status = decide(c, network, half, said, &logit, err);
+  uint8_t *within = willis_take_zeroed(count, 1);
+  willis_release(said->logit);
+  *said = (struct said){*half, willis_take(count, sizeof(float))};
+  if (!status && (!within || !said->logit))
+    status = willis_fail_memory(err, "a half grid", count, 1 + sizeof(float));
+  for (ptrdiff_t i = 0; i < count && !status; i++) said->logit[i] = empty_logit;
+  for (ptrdiff_t i = 0; i < c->set.rows && !status; i++) {
+    said->logit[c->set.voxel[i]] = logit[i];
+    if (1 / (1 + exp(-(double)logit[i])) >= least_hope)
+      mark_around(half->size, c->set.voxel[i], within);
+  }
+  willis_release(logit);
   willis_hull_case_release(c);
   *c = (struct willis_hull_case){0};
   if (!status) status = willis_hull_set_refine(&c->set, stack, grid, within, unit, err);
@@ -163,6 +207,7 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
   struct willis_calibration calibration;
   struct willis_hull_case c;
   struct willis_grid level[MOST_LEVELS] = {*grid};
+  struct said said = {.logit = NULL};
   float *value = NULL, *doubt = NULL;
   int l = 0;
   for (; l + 1 < MOST_LEVELS && is_large(&level[l]); l++) level[l + 1] = half_grid(&level[l]);
@@ -171,13 +216,17 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
   if (status) return status;
   const double temperature =
       willis_calibration_at(&calibration, stack->mode, stack->view_count, 0.5).temperature;
-  for (; l > 0 && !status; l--) status = refine(&c, network, stack, &level[l], &level[l - 1], err);
-  if (!status) status = decide(&c, network, temperature, &value, err);
+  for (; l > 0 && !status; l--)
+    status = refine(&c, network, stack, &level[l], &level[l - 1], &said, err);
+  if (!status) status = decide(&c, network, grid, &said, &value, err);
+  for (ptrdiff_t i = 0; i < c.set.rows && !status; i++)
+    value[i] = willis_hull_probability(value[i], temperature);
   if (!status) status = write_planes(&c.set, value, grid, sink, err);
   if (ambiguity && !status && !(doubt = willis_take(c.set.rows, sizeof *doubt)))
     status = willis_fail_memory(err, "ambiguities", c.set.rows, sizeof *doubt);
   if (ambiguity && !status) status = willis_hull_ambiguity(&c.set, stack, grid, value, doubt, err);
   if (ambiguity && !status) status = write_planes(&c.set, doubt, grid, ambiguity, err);
+  willis_release(said.logit);
   willis_release(doubt);
   willis_release(value);
   willis_hull_case_release(&c);
