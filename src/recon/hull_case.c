@@ -95,16 +95,18 @@ static enum willis_status write_planes(const struct willis_hull_set *set, const 
 
 /* Up to this edge, which is that of the heads it learned from, the network looks at every voxel of
  * the hull. Beyond, it looks at a grid half as fine first: what has a probability below LEAST_HOPE
- * there, and no neighbour with more, is empty, and the others' logits are half of the answer.
- * Both numbers, and the half, were chosen on held-out heads at 256³ and 384³ (doc/beyond.md). */
+ * there, and no neighbour with more, is empty, and of the others' logits the finer grid's own
+ * are OWN_PART and the half grid's the rest. Chosen on held-out heads (doc/beyond.md). */
 enum { DIRECT_EDGE = 128, MOST_LEVELS = 8 };
 static const double least_hope = 0.2;
 static const float empty_logit = -12;
+static const float own_part[] = {[WILLIS_PROJECTION_MAX] = 0.65f, [WILLIS_PROJECTION_SUM] = 0.8f};
 
-/* What the grid half as fine said; `logit` is null before there is one. */
+/* What the grid half as fine said, which counts for so much; `logit` is null before there is one.
+ */
 struct said {
   struct willis_grid grid;
-  float *logit;
+  float part, *logit;
 };
 
 /* A voxel of the half grid is the middle of 2³ voxels. */
@@ -164,7 +166,7 @@ static enum willis_status decide(const struct willis_hull_case *c,
   for (ptrdiff_t i = 0; i < (status || !said->logit ? 0 : c->set.rows); i++) {
     double place[3];
     willis_place_of(grid, c->set.voxel[i], place);
-    (*logit)[i] = ((*logit)[i] + said_at(said, place)) / 2;
+    (*logit)[i] += said->part * (said_at(said, place) - (*logit)[i]);
   }
   return status;
 }
@@ -181,7 +183,7 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
   enum willis_status status = decide(c, network, half, said, &logit, err);
   uint8_t *within = willis_take_zeroed(count, 1);
   willis_release(said->logit);
-  *said = (struct said){*half, willis_take(count, sizeof(float))};
+  *said = (struct said){*half, 1 - own_part[stack->mode], willis_take(count, sizeof(float))};
   if (!status && (!within || !said->logit))
     status = willis_fail_memory(err, "a half grid", count, 1 + sizeof(float));
   for (ptrdiff_t i = 0; i < count && !status; i++) said->logit[i] = empty_logit;
