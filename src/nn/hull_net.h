@@ -43,9 +43,9 @@ extern const struct willis_architecture willis_hull_architecture;
 /* Takes every buffer from the arena, which may only count. */
 void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_input *input,
                       bool training, struct willis_arena *arena);
-/* The most that the buffers of any `count` voxels of a grid take. */
-size_t willis_hull_plan_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, ptrdiff_t rays,
-                                   int views, bool training);
+/* What the buffers of any `count` voxels of a grid take at most; `crowd`: lattice.h. */
+size_t willis_hull_plan_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, int crowd,
+                                   ptrdiff_t rays, int views, bool training);
 /* p[layer_count]; the result is plan->logit. */
 void willis_hull_forward(struct willis_hull_plan *plan, const struct willis_block_parameters *p,
                          const struct willis_hull_input *input);

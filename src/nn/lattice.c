@@ -174,20 +174,21 @@ enum willis_status willis_lattice_init(struct willis_lattice *lattice, const ptr
   return status;
 }
 
-void willis_lattice_most_rows(const ptrdiff_t size[3], ptrdiff_t count,
+void willis_lattice_most_rows(const ptrdiff_t size[3], ptrdiff_t count, int crowd,
                               ptrdiff_t rows[WILLIS_LATTICE_LEVELS]) {
   ptrdiff_t cells[3] = {size[0], size[1], size[2]};
   for (int l = 0; l < WILLIS_LATTICE_LEVELS; l++) {
     const ptrdiff_t all = cells[0] * cells[1] * cells[2];
     rows[l] = count < all ? count : all;
+    count = (count + crowd - 1) / crowd;
     for (int a = 0; a < 3; a++) cells[a] = (cells[a] + 1) / 2;
   }
 }
 
-size_t willis_lattice_most_bytes(const ptrdiff_t size[3], ptrdiff_t count) {
+size_t willis_lattice_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, int crowd) {
   const size_t word = sizeof(uint64_t) + sizeof(int32_t);
   ptrdiff_t rows[WILLIS_LATTICE_LEVELS];
-  willis_lattice_most_rows(size, count, rows);
+  willis_lattice_most_rows(size, count, crowd, rows);
   size_t numbers = 0;
   for (int l = 0; l < WILLIS_LATTICE_LEVELS; l++)
     numbers += (size_t)rows[l] * (WILLIS_AROUND + (l > 0 ? WILLIS_OCTANTS : 0) +

@@ -22,18 +22,23 @@ ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons) {
   return (ptrdiff_t)(fmin(share, 1) * (double)(edge * edge * edge));
 }
 
-size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
-                              bool training) {
-  const ptrdiff_t voxels = size[0] * size[1] * size[2];
+/* Of a case made out of the hull of so many voxels, 0 for one made out of a coarser case. */
+static size_t bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], ptrdiff_t rows, int crowd,
+                         ptrdiff_t rays, int views, bool training) {
   const size_t making = willis_hull_set_making_bytes(voxels, rows, rays, views);
-  const size_t plan = willis_hull_plan_most_bytes(size, rows, rays, views, training);
+  const size_t plan = willis_hull_plan_most_bytes(size, rows, crowd, rays, views, training);
   /* Targets or probabilities, and a plane of them. */
   const size_t working = willis_hull_set_bytes(rows, views) +
-                         willis_lattice_most_bytes(size, rows) +
+                         willis_lattice_most_bytes(size, rows, crowd) +
                          (size_t)(rows + size[0] * size[1]) * sizeof(float);
   /* Between steps training keeps its buffers. */
   if (training) return plan + (making > working ? making : working);
   return making > working + plan ? making : working + plan;
+}
+
+size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
+                              bool training) {
+  return bytes_from(size[0] * size[1] * size[2], size, rows, 1, rays, views, training);
 }
 
 /* The lattice and the input of a set that is there; releases the set on failure. */
@@ -97,7 +102,7 @@ static enum willis_status write_planes(const struct willis_hull_set *set, const 
  * the hull. Beyond, it looks at a grid half as fine first: what has a probability below LEAST_HOPE
  * there, and no neighbour with more, is empty, and of the others' logits the finer grid's own
  * are OWN_PART and the half grid's the rest. Chosen on held-out heads (doc/beyond.md). */
-enum { DIRECT_EDGE = 128, MOST_LEVELS = 8 };
+enum { DIRECT_EDGE = 128, MOST_LEVELS = 8, LIKELY_CROWD = 3 };
 static const double least_hope = 0.2;
 static const float empty_logit = -12;
 static const float own_part[] = {[WILLIS_PROJECTION_MAX] = 0.65f, [WILLIS_PROJECTION_SUM] = 0.8f};
@@ -122,6 +127,33 @@ static struct willis_grid half_grid(const struct willis_grid *grid) {
 
 static bool is_large(const struct willis_grid *grid) {
   return grid->size[0] > DIRECT_EDGE || grid->size[1] > DIRECT_EDGE || grid->size[2] > DIRECT_EDGE;
+}
+
+/* How many rows a grid may come to: two views leave about 4 voxels in 128 of 128³, and of finer
+ * grids, after a coarser look, 3 in as many as an edge has. */
+static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined) {
+  ptrdiff_t edge = 1;
+  for (int a = 0; a < 3; a++)
+    if (grid->size[a] > edge) edge = grid->size[a];
+  const double share = (refined ? 3.2 : 5) / (double)edge;
+  return (ptrdiff_t)(fmin(share, 1) * (double)willis_grid_count(grid));
+}
+
+size_t willis_hull_reconstruct_bytes(const struct willis_projections *stack,
+                                     const struct willis_grid *grid) {
+  struct willis_grid level = *grid, half;
+  const int views = (int)stack->view_count;
+  size_t most = 0, bytes;
+  for (int l = 0; l + 1 < MOST_LEVELS && is_large(&level); l++, level = half) {
+    half = half_grid(&level);
+    bytes = bytes_from(0, level.size, likely_rows(&level, true), LIKELY_CROWD,
+                       willis_hull_set_rays(stack, &level), views, false) +
+            (size_t)willis_grid_count(&half) * (1 + sizeof(float));
+    if (bytes > most) most = bytes;
+  }
+  bytes = bytes_from(willis_grid_count(&level), level.size, likely_rows(&level, false),
+                     LIKELY_CROWD, willis_hull_set_rays(stack, &level), views, false);
+  return bytes > most ? bytes : most;
 }
 
 static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) {

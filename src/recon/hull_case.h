@@ -32,6 +32,9 @@ static inline float willis_hull_probability(float logit, double temperature) {
   return 1 / (1 + expf(-logit / (float)temperature));
 }
 
+/* About what willis_hull_reconstruct() takes; how large hulls are is only known later. */
+size_t willis_hull_reconstruct_bytes(const struct willis_projections *stack,
+                                     const struct willis_grid *grid);
 /* The probability of vessel in every voxel of the grid, as the network is calibrated, 0 outside the
  * hull, slices in order. Grids of more than 128 voxels along an edge are decided on half as fine a
  * grid first, and then only where that leaves hope. Then, when `ambiguity` is not null, the

@@ -50,15 +50,12 @@ static enum willis_status plan_slices(const struct willis_projections *stack,
                                       : too_much("at least", grid, plan->bytes, most, err);
 }
 
-/* The hull as a volume, then lists of its voxels, whose number is only known then: two in a hundred
- * of all are more than most hulls have. */
+/* Lists of the hull's voxels, whose number is only known when there is a hull. */
 static enum willis_status plan_hull(const struct willis_projections *stack,
                                     const struct willis_grid *grid, size_t held, size_t most,
                                     struct willis_reconstruct_plan *plan,
                                     struct willis_error *err) {
-  const ptrdiff_t rows = (ptrdiff_t)(0.02 * (double)willis_grid_count(grid));
-  const size_t bytes = willis_hull_case_bytes(grid->size, rows, willis_hull_set_rays(stack, grid),
-                                              (int)stack->view_count, false);
+  const size_t bytes = willis_hull_reconstruct_bytes(stack, grid);
   *plan = (struct willis_reconstruct_plan){grid->size[2], held + bytes};
   if (!most || plan->bytes <= most) return WILLIS_OK;
   return too_much("for their hull about", grid, plan->bytes, most, err);

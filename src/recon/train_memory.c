@@ -209,7 +209,7 @@ static size_t hull_bytes(const struct need *n, const struct willis_sampling *sam
   return (patients + 3) * n->volume + n->making + n->images + n->states +
          n->trainer[WILLIS_TRAINING_STORE] +
          willis_hull_case_bytes(size, rows, rays, sampling->views, true) +
-         willis_hull_plan_most_bytes(size, rows, rays, sampling->views, false);
+         willis_hull_plan_most_bytes(size, rows, 1, rays, sampling->views, false);
 }
 
 enum willis_status willis_train_hull_memory(const struct willis_train_options *options,
