@@ -196,8 +196,10 @@ const struct command cmd_reconstruct = {
     .summary = "Reconstruct a vessel volume from projections with a trained model",
     .details =
         "Writes the probability of vessel in every voxel; --mask and --mesh write what is above "
-        "the threshold. Without -m the model is taken that fits the number of views, their angles "
-        "and how they were projected; models are looked up in --models, beside the executable and "
+        "the threshold. Without -m a model for any views is taken, of the nearest size; where "
+        "there is "
+        "none, one for these views, angles and kind of projection. Models are looked up in "
+        "--models, beside the executable and "
         "in ../share/willis/models. The output grid is --like, --size, or the one stored with the "
         "stack. Vessels can be invented or missed.\n"
         "DICOM angiograms are prepared as by `willis prepare`, whose options are here, and become "
