@@ -144,6 +144,11 @@ write("ply/big.ply", (PLY % ("binary_big_endian", "double", "float", "short", "i
 write("swc/tree.swc", "# seed\n1 1 0 0 0 2 -1\n2 3 1 0 0 1.5 1\n3 3 2 0 0.5 1 2\n4 3 2 1 0 0 2\n5 3 3 1 0 1 9\n6 2 1\n")
 write("swc/backwards.swc", "\ufeff3 1 2.5e0 0 0 1 2 note\r\n2 1 1 0 0 1 1\r\n1 1 0 0 0 1 -1")
 
+# ---- models ----
+
+write("calibration/rows.txt", "max 2 1.31 0.412; max 5 1.12 0.43; sum 2 1.4 0.39")
+write("calibration/one.txt", "sum 1000 0.01 1")
+
 # ---- geometry ----
 
 view = dict(kind="parallel", primary_angle_deg=0, secondary_angle_deg=0, column_spacing_mm=1, row_spacing_mm=1)

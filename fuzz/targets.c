@@ -16,6 +16,7 @@
 #include "recon/checkpoint.h"
 #include "recon/train_run.h"
 
+#include <willis/calibration.h>
 #include <willis/network.h>
 
 #include <math.h>
@@ -255,6 +256,23 @@ static bool run_safetensors(const unsigned char *bytes, size_t size) {
   return !status;
 }
 
+static bool run_calibration(const unsigned char *bytes, size_t size) {
+  struct willis_error err = {0};
+  struct willis_calibration calibration;
+  unsigned char *own = with_end(bytes, size);
+  if (!own) return false;
+  enum willis_status status = willis_calibration_parse((const char *)own, &calibration, &err);
+  judge(status, &err);
+  for (int i = 0; i < calibration.count && !status; i++) {
+    const struct willis_calibration_row *row = &calibration.row[i];
+    demand(row->views >= 1 && row->views <= 1000, "a number of views that cannot be");
+    demand(row->temperature >= 0.01 && row->temperature <= 100, "a temperature that cannot be");
+    demand(row->threshold >= 0 && row->threshold <= 1, "a threshold that cannot be");
+  }
+  willis_release(own);
+  return !status;
+}
+
 static bool run_checkpoint(const unsigned char *bytes, size_t size) {
   struct willis_error err = {0};
   struct willis_sections sections;
@@ -294,6 +312,7 @@ static bool run_log(const unsigned char *bytes, size_t size) {
   }
 const struct fuzz_target fuzz_targets[] = {
     {"angiogram", run_angiogram, FUZZ_DICOM | FUZZ_COMPRESSED, " .dcm ", NULL},
+    {"calibration", run_calibration, FUZZ_TEXT, "", WORDS("max", "sum", ";", " ", "nan", "1e99")},
     {"checkpoint", run_checkpoint, FUZZ_CHECKPOINT, "", NULL},
     {"dicom", run_dicom, FUZZ_DICOM | FUZZ_COMPRESSED, " .dcm ", NULL},
     {"geometry", run_geometry, FUZZ_TEXT, " .xml ",

@@ -151,16 +151,32 @@ static enum willis_status parse_matrices(const unsigned char *bytes,
 
 /* ---- the text of a projection stack ---- */
 
+/* How many views there are. A view takes a kilobyte of memory and `{}` two of text, so none is
+ * counted that cannot hold what every view has: kind, two angles and two spacings. */
+static enum willis_status count_views(const json_t *root, size_t *count, struct willis_error *err) {
+  enum { FEWEST_MEMBERS = 5 };
+  const json_t *views = json_object_get(root, "views");
+  *count = json_array_size(views);
+  for (size_t i = 0; i < *count; i++) {
+    const size_t members = json_object_size(json_array_get(views, i));
+    if (members < FEWEST_MEMBERS)
+      return willis_fail(err, WILLIS_FORMAT,
+                         "views[%zu] has %zu members, expected kind, angles and spacings", i,
+                         members);
+  }
+  return WILLIS_OK;
+}
+
 static enum willis_status parse_json(const unsigned char *bytes, size_t size,
                                      const struct willis_view_file *of,
                                      struct willis_view_list *list, struct willis_error *err) {
   json_t *root =
       size <= WILLIS_STACK_JSON_BYTES ? json_loadb((const char *)bytes, size, 0, NULL) : NULL;
   list->upright = true;
-  const size_t views = json_array_size(json_object_get(root, "views"));
+  size_t views;
+  enum willis_status status = count_views(root, &views, err);
   json_decref(root);
   struct willis_view *view;
-  enum willis_status status = WILLIS_OK;
   for (size_t i = 0; i < views && !status; i++) status = willis_view_list_add(list, &view, err);
   struct willis_projections stack = {
       .columns = of->columns, .rows = of->rows, .view_count = list->count, .view = list->view};

@@ -91,6 +91,7 @@ static void test_refused(void **state) {
        "entity"},
       {"{}", WILLIS_GEOMETRY, "frame is missing"},
       {"{\"views\": 3}", WILLIS_GEOMETRY, "frame is missing"},
+      {"{\"views\": [{}, {}]}", WILLIS_FORMAT, "views[0] has 0 members"},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row; i++)
     assert_status(parse((const unsigned char *)row[i].text, strlen(row[i].text), &err),
