@@ -55,7 +55,8 @@ WILLIS_API struct willis_refine_options willis_refine_defaults(void);
  * becomes a soft one, exp(−d²/2s²) at d pixels from a vessel, with s from most_px/2 down to 1 px
  * over the rounds; the hull of the other views' soft masks is projected into the view, and the view
  * moves to where the sum of products is largest, to a fraction of a pixel. A common move of the
- * model is no disagreement and stays free. shift_px[2·view_count]: how many columns and rows the
+ * head is no disagreement: of all shifts that do as well the smallest are taken, so that the head
+ * stays where the views put it on average. shift_px[2·view_count]: how many columns and rows the
  * principal points moved. INVALID_ARGUMENT (less than 3 views), CANCELLED, and what hull and
  * projection give; then the views are as they were. */
 WILLIS_API WILLIS_CHECKED enum willis_status

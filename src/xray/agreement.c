@@ -248,6 +248,55 @@ static enum willis_status refine_round(struct work *w, struct willis_projections
   return status;
 }
 
+static void cross(const double a[3], const double b[3], double to[3]) {
+  for (int i = 0; i < 3; i++)
+    to[i] = a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3];
+}
+
+/* Pixels, columns and rows, by which a point at the isocenter moves in the picture for each mm. */
+static void pixels_a_mm(const struct willis_view *view, double by[2][3]) {
+  double still[2], moved[2];
+  willis_view_project_point(view, (double[]){0, 0, 0}, &still[0], &still[1]);
+  for (int a = 0; a < 3; a++) {
+    double point[3] = {0};
+    point[a] = 1;
+    willis_view_project_point(view, point, &moved[0], &moved[1]);
+    for (int k = 0; k < 2; k++) by[k][a] = moved[k] - still[k];
+  }
+}
+
+/* A head that moved by t mm shifts all pictures, by J_v·t, and no view disagrees. So of the shifts
+ * that do as well the smallest are taken: Σ_v |shift_v − J_v·t|² is made least over t. */
+static void keep_in_place(struct willis_view *view, ptrdiff_t count, double *shift_px) {
+  double square[3][3] = {{0}}, right[3] = {0}, minor[3][3], by[2][3], determinant = 0, size = 0;
+  for (ptrdiff_t v = 0; v < count; v++) {
+    pixels_a_mm(&view[v], by);
+    for (int k = 0; k < 2; k++)
+      for (int a = 0; a < 3; a++) {
+        right[a] += by[k][a] * shift_px[2 * v + k];
+        for (int c = 0; c < 3; c++) square[a][c] += by[k][a] * by[k][c];
+      }
+  }
+  for (int a = 0; a < 3; a++) cross(square[(a + 1) % 3], square[(a + 2) % 3], minor[a]);
+  for (int a = 0; a < 3; a++) {
+    determinant += square[0][a] * minor[0][a];
+    size += square[a][a];
+  }
+  /* Views of one direction do not see a move along it. */
+  if (!(determinant > 1e-9 * size * size * size)) return;
+  for (ptrdiff_t v = 0; v < count; v++) {
+    double *principal[2] = {&view[v].principal_column, &view[v].principal_row};
+    pixels_a_mm(&view[v], by);
+    for (int k = 0; k < 2; k++) {
+      double common = 0; /* t by Cramer's rule */
+      for (int a = 0; a < 3; a++)
+        for (int c = 0; c < 3; c++) common += by[k][a] * minor[c][a] * right[c] / determinant;
+      shift_px[2 * v + k] -= common;
+      *principal[k] -= common;
+    }
+  }
+}
+
 enum willis_status willis_views_refine(struct willis_projections *mask,
                                        const struct willis_grid *grid,
                                        const struct willis_refine_options *options,
@@ -272,6 +321,7 @@ enum willis_status willis_views_refine(struct willis_projections *mask,
   for (int i = 0; i < options->rounds && !status; i++, width *= shrink) {
     status = change_all(&w, mask, softened, width, &soft);
     if (!status) status = refine_round(&w, &soft, most, width, sums, shift_px);
+    if (!status) keep_in_place(soft.view, soft.view_count, shift_px);
     if (!status) status = go_on(progress, "refining", i + 1, options->rounds, err);
   }
   if (!status) memcpy(mask->view, soft.view, (size_t)mask->view_count * sizeof *mask->view);
