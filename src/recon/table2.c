@@ -112,7 +112,7 @@ static enum willis_status add_elsewhere(struct willis_table2 *t, const char *pat
   const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
   size_t n = strlen(base), m = sizeof ending - 1;
   if (n > m && !strcmp(base + n - m, ending)) n -= m;
-  snprintf(r->name, sizeof r->name, "%.*s", (int)n, base);
+  snprintf(r->name, sizeof r->name, "%s %.*s", elsewhere.label, (int)n, base);
   if (snprintf(r->job.model, sizeof r->job.model, "%s", path) >= (int)sizeof r->job.model)
     return willis_fail(err, WILLIS_IO, "%s: the path is too long", path);
   struct willis_network *network = NULL;
