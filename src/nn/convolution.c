@@ -144,6 +144,7 @@ static const struct willis_convolution_variant *const variants[] = {
 
 size_t willis_convolution_plan(struct willis_convolution *c) {
   const unsigned have = willis_cpu_features();
+  /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what is counted. */
   size_t v = 0, last = sizeof variants / sizeof *variants - 1;
   while (v < last &&
          ((have & variants[v]->features) != variants[v]->features || !variants[v]->fits(c)))

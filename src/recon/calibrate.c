@@ -139,15 +139,16 @@ static enum willis_status see_patients(const struct willis_network *network,
                                        struct willis_error *err) {
   const double total = (double)((held_out.end - held_out.begin) * tallies);
   enum willis_status status = WILLIS_OK;
-  double done = 0;
+  ptrdiff_t done = 0;
   for (ptrdiff_t i = held_out.begin; i < held_out.end && !status; i++) {
     struct willis_pair pair;
     struct willis_volume probability = {0};
     status = willis_dataset_fetch(held_out.dataset, i, &pair, err);
     if (!status) status = willis_volume_create(&probability, &pair.truth->grid, err);
-    for (int k = 0; k < tallies && !status; k++, done++) {
+    for (int k = 0; k < tallies && !status; k++) {
       status = add_patient(network, &pair, &tally[k], &probability, err);
-      if (!status && !willis_progress_report(progress, "calibrating", done + 1, total, "hulls"))
+      done++;
+      if (!status && !willis_progress_report(progress, "calibrating", (double)done, total, "hulls"))
         status = willis_fail(err, WILLIS_CANCELLED, "stopped");
     }
     willis_volume_release(&probability);

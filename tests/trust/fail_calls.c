@@ -90,27 +90,34 @@ void *__libc_calloc(size_t items, size_t bytes);
 void *__libc_realloc(void *block, size_t bytes);
 void *__libc_memalign(size_t alignment, size_t bytes);
 
+/* As the C library's own: malloc and its like say ENOMEM (glibc's threads insist), posix_memalign
+ * returns it and leaves errno alone. */
 static bool memory_fails(void) {
   int kept = errno;
   if (!armed || !fails("memory")) return false;
   errno = kept;
   return true;
 }
+static bool memory_fails_aloud(void) {
+  bool failed = memory_fails();
+  if (failed) errno = ENOMEM;
+  return failed;
+}
 void *malloc(size_t bytes) {
-  return memory_fails() ? NULL : __libc_malloc(bytes);
+  return memory_fails_aloud() ? NULL : __libc_malloc(bytes);
 }
 void *calloc(size_t items, size_t bytes) {
-  return memory_fails() ? NULL : __libc_calloc(items, bytes);
+  return memory_fails_aloud() ? NULL : __libc_calloc(items, bytes);
 }
 void *realloc(void *block, size_t bytes) {
-  return memory_fails() ? NULL : __libc_realloc(block, bytes);
+  return memory_fails_aloud() ? NULL : __libc_realloc(block, bytes);
 }
 int posix_memalign(void **block, size_t alignment, size_t bytes) {
   *block = memory_fails() ? NULL : __libc_memalign(alignment, bytes);
   return *block ? 0 : ENOMEM;
 }
 void *aligned_alloc(size_t alignment, size_t bytes) {
-  return memory_fails() ? NULL : __libc_memalign(alignment, bytes);
+  return memory_fails_aloud() ? NULL : __libc_memalign(alignment, bytes);
 }
 
 /* ---- files ---- */

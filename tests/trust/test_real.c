@@ -47,9 +47,11 @@ static void put_old(const struct scene *scene) {
 }
 
 static void check(const struct scene *scene, const struct process_end *end, const char *what) {
-  /* libgomp ends the process when it finds no memory for a team; what then runs at exit in other
-   * libraries finds none either. */
-  bool by_libgomp = end->signal == SIGABRT && strstr(end->said, "libgomp: Out of memory");
+  /* libgomp ends the process when it finds no memory for a team or its threads; what then runs at
+   * exit in other libraries finds none either. */
+  bool by_libgomp =
+      end->signal == SIGABRT && (strstr(end->said, "libgomp: Out of memory") ||
+                                 strstr(end->said, "libgomp: Thread creation failed"));
   ended_by_libgomp += by_libgomp;
   if (end->signal && !by_libgomp) complain("%s: signal %d: %.300s", what, end->signal, end->said);
   if (!end->signal && end->code != 0 && end->code != 1)
