@@ -149,7 +149,9 @@ static void find_depth(const struct bundle *b, struct sample *s, double middle, 
   const double squared_width = b->width * b->width;
   double least = INFINITY;
   s->depth = middle;
-  for (double depth = middle - reach; depth <= middle + reach; depth += step) {
+  const ptrdiff_t steps = (ptrdiff_t)(2 * reach / step);
+  for (ptrdiff_t i = 0; i <= steps; i++) {
+    const double depth = middle - reach + (double)i * step;
     double point[3], cost = 0, place[2];
     point_on_ray(own, s->place, depth, point);
     if (!inside(b, point)) continue;

@@ -17,10 +17,11 @@ static const double many = 100;
 static double poisson(uint64_t seed, uint64_t counter, double mean) {
   if (mean > many)
     return fmax(0, rint(mean + sqrt(mean) * willis_random_normal(seed, photon_stream, counter)));
-  double left = willis_random_uniform(seed, photon_stream, counter), part = exp(-mean), count = 0;
-  for (; left >= part && part > 0; count++) {
+  double left = willis_random_uniform(seed, photon_stream, counter), part = exp(-mean);
+  int count = 0;
+  while (left >= part && part > 0) {
     left -= part;
-    part *= mean / (count + 1);
+    part *= mean / ++count;
   }
   return count;
 }
