@@ -137,7 +137,7 @@ static void takes_more(void **state) {
   const char *own = after(more, "dae,0,"), *other = after(more, "dae-seed0,,");
   assert_int_equal(strncmp(own, other, strcspn(own, "\n")), 0);
   assert_non_null(strstr(table, "| conditional GAN | 2 |"));
-  assert_non_null(strstr(table, "| dae-seed0 | 1 |"));
+  assert_non_null(strstr(table, "| model dae-seed0 | 1 |"));
   willis_release(first);
   willis_release(more);
   willis_release(table);
