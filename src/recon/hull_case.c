@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "recon/feed.h"
+#include "recon/hull_pose.h"
 #include "xray/hull_ambiguity.h"
 #include "xray/hull_shadow.h"
 
@@ -232,12 +233,10 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
   return status ? status : join(c, grid, err);
 }
 
-enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
-                                           const struct willis_network *network,
-                                           const struct willis_grid *grid,
-                                           const struct willis_plane_sink *sink,
-                                           const struct willis_plane_sink *ambiguity,
-                                           struct willis_error *err) {
+static enum willis_status
+reconstruct_upright(const struct willis_projections *stack, const struct willis_network *network,
+                    const struct willis_grid *grid, const struct willis_plane_sink *sink,
+                    const struct willis_plane_sink *ambiguity, struct willis_error *err) {
   struct willis_calibration calibration;
   struct willis_hull_case c;
   struct willis_grid level[MOST_LEVELS] = {*grid};
@@ -264,6 +263,32 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
   willis_release(doubt);
   willis_release(value);
   willis_hull_case_release(&c);
+  return status;
+}
+
+enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
+                                           const struct willis_network *network,
+                                           const struct willis_grid *grid,
+                                           const struct willis_plane_sink *sink,
+                                           const struct willis_plane_sink *ambiguity,
+                                           struct willis_error *err) {
+  if (!willis_hull_pose_is_turned(stack, grid))
+    return reconstruct_upright(stack, network, grid, sink, ambiguity, err);
+  const ptrdiff_t size = grid->size[0] * grid->size[1];
+  struct willis_hull_pose pose;
+  float *plane = willis_take(size, sizeof *plane);
+  enum willis_status status = plane ? willis_hull_pose_init(&pose, stack, grid, err)
+                                    : willis_fail_memory(err, "a slice", size, sizeof *plane);
+  if (!status) {
+    struct willis_hull_pose_back back[2] = {{sink, {grid->size[0], grid->size[1]}, plane},
+                                            {ambiguity, {grid->size[0], grid->size[1]}, plane}};
+    const struct willis_plane_sink to[2] = {{willis_hull_pose_write, &back[0]},
+                                            {willis_hull_pose_write, &back[1]}};
+    status = reconstruct_upright(&pose.stack, network, &pose.grid, &to[0],
+                                 ambiguity ? &to[1] : NULL, err);
+    willis_hull_pose_release(&pose);
+  }
+  willis_release(plane);
   return status;
 }
 

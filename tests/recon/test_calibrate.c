@@ -307,6 +307,37 @@ static enum willis_status keep(ptrdiff_t begin, ptrdiff_t end, const float *plan
   return WILLIS_OK;
 }
 
+/* The same pictures a quarter further on are those of a head turned by a quarter: what is found in
+ * it is what was found, turned. */
+static void views_of_the_next_quarter(void **state) {
+  (void)state;
+  struct willis_network *network = model();
+  struct willis_pair pair;
+  struct willis_projections stack = show(0, 5, WILLIS_PROJECTION_MAX, &pair);
+  const struct willis_grid *grid = &pair.volume->grid;
+  struct willis_volume first = reconstructed(network, &stack, grid), second;
+  double d[2][3], u[3], v[3], most = 0;
+  willis_view_axes(&stack.view[1], d[0], u, v);
+  for (ptrdiff_t k = 0; k < stack.view_count; k++) stack.view[k].primary_angle_deg += 90;
+  willis_view_axes(&stack.view[1], d[1], u, v);
+  const bool left = d[0][0] * d[1][1] - d[0][1] * d[1][0] > 0; /* from x to y */
+  second = reconstructed(network, &stack, grid);
+  for (ptrdiff_t z = 0; z < SIZE; z++)
+    for (ptrdiff_t y = 0; y < SIZE; y++)
+      for (ptrdiff_t x = 0; x < SIZE; x++) {
+        const ptrdiff_t to_x = left ? SIZE - 1 - y : y, to_y = left ? x : SIZE - 1 - x;
+        const float was = first.voxels[(z * SIZE + y) * SIZE + x];
+        const float is = second.voxels[(z * SIZE + to_y) * SIZE + to_x];
+        assert_true(fabsf(was - is) < 1e-3f);
+        most = fmax(most, (double)was);
+      }
+  assert_true(most > 0.5);
+  willis_volume_release(&first);
+  willis_volume_release(&second);
+  willis_projections_release(&stack);
+  willis_network_destroy(network);
+}
+
 static void ambiguity_goes_beside(void **state) {
   (void)state;
   struct willis_network *network = model(), *dae;
@@ -353,7 +384,8 @@ int main(void) {
       cmocka_unit_test(is_the_best_temperature), cmocka_unit_test(training_calibrates),
       cmocka_unit_test(follows_the_logits),      cmocka_unit_test(threads_change_nothing),
       cmocka_unit_test(refuses_and_stops),       cmocka_unit_test(every_allocation_may_fail),
-      cmocka_unit_test(reconstruction_obeys),    cmocka_unit_test(ambiguity_goes_beside),
+      cmocka_unit_test(reconstruction_obeys),    cmocka_unit_test(views_of_the_next_quarter),
+      cmocka_unit_test(ambiguity_goes_beside),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
