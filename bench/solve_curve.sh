@@ -1,6 +1,6 @@
 #!/bin/sh
-# All rows of doc/results/solve.md on exact data with the methods' defaults, and its picture; one thread, a quarter of an
-# hour of CPU. Usage: solve_curve.sh BUILD aneurism.nhdr WORK
+# All rows of doc/results/solve.md on exact data with the methods' defaults, and its picture; one thread, three
+# quarters of an hour of CPU. Usage: solve_curve.sh BUILD aneurism.nhdr WORK
 set -eu
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 mkdir -p "$3"
