@@ -38,7 +38,8 @@ size_t willis_hull_reconstruct_bytes(const struct willis_projections *stack,
 /* The probability of vessel in every voxel of the grid, as the network is calibrated, 0 outside the
  * hull, slices in order. Grids of more than 128 voxels along an edge are decided on half as fine a
  * grid first, and then only where that leaves hope; views of the next quarter as those of a turned
- * head (hull_pose.h). Then, when `ambiguity` is not null, the ambiguity of hull_ambiguity.h. FORMAT for a calibration that cannot be read. */
+ * head (hull_pose.h). Then, when `ambiguity` is not null, the ambiguity of hull_ambiguity.h. FORMAT
+ * for a calibration that cannot be read. */
 WILLIS_CHECKED enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
                                                           const struct willis_network *network,
                                                           const struct willis_grid *grid,
