@@ -29,8 +29,7 @@ HEAD = ["", "| | Willis: wall, CPU s | peer: wall, CPU s | ratio | goal | |", "|
 
 def run(command, pinned=True, **more):
     """Output of a command whose threads are pinned, or left to the peer's own library."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "MKL_"))}
-    done = subprocess.run([str(c) for c in command], env={**clean, **(PINNED if pinned else {}), **more},
+    done = subprocess.run([str(c) for c in command], env={**os.environ, **(PINNED if pinned else {}), **more},
                           text=True, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         say(f"{command[0]} failed with exit code {done.returncode}: its rows are missing")
@@ -179,7 +178,16 @@ def machine():
             f"{', '.join(family.groups()) if family else '?'}; {vectors}), {memory:.0f} GiB.{busy}")
 
 
+def forget_threads():
+    """Of the caller's settings only what run() adds counts; and a peer that is loaded to ask for its version would obey
+    OMP_PROC_BIND and tie this process, with all that it starts, to one core."""
+    for name in list(os.environ):
+        if name.startswith(("OMP_", "GOMP_", "MKL_")):
+            del os.environ[name]
+
+
 def main():
+    forget_threads()
     build, page = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
     kind = sys.argv[3] if len(sys.argv) > 3 and sys.argv[3] else "quick"
     pairs = int(sys.argv[4]) if len(sys.argv) > 4 and sys.argv[4] else 5
