@@ -34,6 +34,30 @@ static inline struct willis_ray_taps willis_ray_taps(const struct willis_ray_pla
   return taps;
 }
 
+/* Σ weight·value over the rays around a place that is seen, with the bits of a sum over its taps.
+ */
+static inline float willis_ray_read(const struct willis_ray_place *place, int32_t pitch,
+                                    const float *value) {
+  const float a = place->across, d = place->down, *on = value + place->ray;
+  float sum = (1 - a) * (1 - d) * on[0];
+  if (a > 0) sum += a * (1 - d) * on[1];
+  if (!(d > 0)) return sum;
+  sum += (1 - a) * d * on[pitch];
+  return a > 0 ? sum + a * d * on[pitch + 1] : sum;
+}
+
+/* Its adjoint: adds weight·x to them. */
+static inline void willis_ray_add(const struct willis_ray_place *place, int32_t pitch, float x,
+                                  float *value) {
+  const float a = place->across, d = place->down;
+  float *on = value + place->ray;
+  on[0] += (1 - a) * (1 - d) * x;
+  if (a > 0) on[1] += a * (1 - d) * x;
+  if (!(d > 0)) return;
+  on[pitch] += (1 - a) * d * x;
+  if (a > 0) on[pitch + 1] += a * d * x;
+}
+
 /* The one ray that a place is nearest to; −1 for what is not seen. */
 static inline int32_t willis_ray_nearest(const struct willis_ray_place *place, int32_t pitch) {
   if (place->ray < 0) return -1;

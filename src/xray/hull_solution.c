@@ -1,8 +1,10 @@
 /* Accelerated proximal gradients (Beck & Teboulle 2009, with the restart of O'Donoghue & Candès
  * 2015), total variation by its dual, as in solver_tv.c, but on a list of voxels: what lies outside
- * the list is 0. With rays weighed by 1/Σw, views·I bounds the second derivative, so every step is
- * 1/views. Rays are made by a job a view and read by a job a piece of the list: the same bits for
- * any number of threads. */
+ * the list is 0. With rays weighed by 1/Σw, the number of views bounds the second derivative and
+ * its inverse is the step. Of many views each update looks at a few that are spread over the arc,
+ * in turns, as if they were all (ordered subsets, Hudson & Larkin 1994): as near to the least with
+ * far fewer looks. Rays are made by a job a view and read by a job a piece of the list: the same
+ * bits for any number of threads. */
 #include "xray/hull_solution.h"
 #include "xray/hull_shadow.h"
 
@@ -12,9 +14,9 @@
 #include <math.h>
 #include <string.h>
 
-/* λ and the updates were chosen on training heads. */
-enum { UPDATES = 50, INNER = 3, NONE = -1 };
-static const float lambda = WILLIS_HULL_SOLUTION_LAMBDA;
+/* Chosen on held-out heads (doc/beyond.md). */
+enum { IN_TURNS = 95, TOGETHER = 5, VIEWS_A_TURN = 3, MOST_TURNS = 8 };
+enum { INNER = 3, NONE = -1 };
 
 struct solution {
   const struct willis_hull_set *set;
@@ -29,19 +31,16 @@ struct solution {
 void willis_hull_rays_sum(const struct willis_hull_set *set, int v, const float *x, float *sum) {
   const struct willis_ray_place *place = set->place + v * set->rows;
   memset(sum, 0, (size_t)set->rays * sizeof *sum);
-  for (ptrdiff_t i = 0; i < set->rows; i++) {
-    const struct willis_ray_taps taps = willis_ray_taps(&place[i], set->pitch[v]);
-    for (int t = 0; t < taps.count; t++) sum[taps.ray[t]] += taps.weight[t] * (x ? x[i] : 1);
-  }
+  for (ptrdiff_t i = 0; i < set->rows; i++)
+    if (place[i].ray >= 0) willis_ray_add(&place[i], set->pitch[v], x ? x[i] : 1, sum);
 }
 
-float willis_hull_rays_gather(const struct willis_hull_set *set, const float *value, ptrdiff_t i) {
+float willis_hull_rays_gather(const struct willis_hull_set *set, const float *value,
+                              struct willis_hull_turn turn, ptrdiff_t i) {
   float sum = 0;
-  for (int v = 0; v < set->views; v++) {
-    const struct willis_ray_taps taps =
-        willis_ray_taps(&set->place[v * set->rows + i], set->pitch[v]);
-    const float *of_view = value + v * set->rays;
-    for (int t = 0; t < taps.count; t++) sum += taps.weight[t] * of_view[taps.ray[t]];
+  for (int v = turn.first; v < set->views; v += turn.every) {
+    const struct willis_ray_place *place = &set->place[v * set->rows + i];
+    if (place->ray >= 0) sum += willis_ray_read(place, set->pitch[v], value + v * set->rays);
   }
   return sum;
 }
@@ -67,12 +66,25 @@ static void read_rays(struct solution *s, const struct willis_projections *stack
   }
 }
 
-/* z = y − step·gradient. */
-static void descend(struct solution *s) {
+static int common(int a, int b) {
+  return b ? common(b, a % b) : a;
+}
+
+/* A golden part of the turns apart, or the next part that comes to all of them. */
+struct willis_hull_turn willis_hull_turn(int views, int update) {
+  const int wanted = (views + VIEWS_A_TURN - 1) / VIEWS_A_TURN;
+  const int turns = wanted < MOST_TURNS ? wanted : MOST_TURNS;
+  int apart = (int)fmax(1, round(0.382 * turns));
+  while (common(turns, apart) != 1) apart++;
+  return (struct willis_hull_turn){(int)((int64_t)update * apart % turns), turns};
+}
+
+/* z = y − step·gradient of the views whose turn it is, for all. */
+static void descend(struct solution *s, struct willis_hull_turn turn) {
   const struct willis_hull_set *set = s->set;
-  const float step = 1 / (float)set->views;
+  const float step = 1 / (float)((set->views - turn.first + turn.every - 1) / turn.every);
 #pragma omp parallel for schedule(dynamic, 1)
-  for (int v = 0; v < set->views; v++) {
+  for (int v = turn.first; v < set->views; v += turn.every) {
     float *excess = s->excess + v * set->rays;
     const float *pixel = s->pixel + v * set->rays, *scale = s->scale + v * set->rays;
     willis_hull_rays_sum(set, v, s->y, excess);
@@ -80,7 +92,7 @@ static void descend(struct solution *s) {
   }
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < set->rows; i++)
-    s->z[i] = s->y[i] - step * willis_hull_rays_gather(set, s->excess, i);
+    s->z[i] = s->y[i] - step * willis_hull_rays_gather(set, s->excess, turn, i);
 }
 
 /* ---- total variation ---- */
@@ -142,11 +154,11 @@ static double turned_back(const struct solution *s) {
   return product;
 }
 
-static void update(struct solution *s, double *momentum) {
+static void update(struct solution *s, struct willis_hull_turn turn, double *momentum) {
   const ptrdiff_t rows = s->set->rows;
-  descend(s);
+  descend(s, turn);
   memcpy(s->before, s->x, (size_t)rows * sizeof *s->x);
-  smooth(s, lambda / (float)s->set->views);
+  smooth(s, willis_hull_solution_lambda(s->set->views) / (float)s->set->views);
   if (turned_back(s) > 0) *momentum = 1;
   const double grown = (1 + sqrt(1 + 4 * *momentum * *momentum)) / 2;
   const float ahead = (float)((*momentum - 1) / grown);
@@ -195,7 +207,11 @@ enum willis_status willis_hull_solution(const struct willis_hull_set *set,
   memset(s.y, 0, (size_t)set->rows * sizeof *s.y);
   memset(s.dual, 0, (size_t)(3 * set->rows) * sizeof *s.dual);
   double momentum = 1;
-  for (int k = 0; k < UPDATES; k++) update(&s, &momentum);
+  for (int k = 0; k < IN_TURNS; k++) update(&s, willis_hull_turn(set->views, k), &momentum);
+  /* Begun anew with all views: turns that contradict each other would pull to and fro. */
+  momentum = 1;
+  memcpy(s.y, s.x, (size_t)set->rows * sizeof *s.y);
+  for (int k = 0; k < TOGETHER; k++) update(&s, (struct willis_hull_turn){0, 1}, &momentum);
   memcpy(value, s.x, (size_t)set->rows * sizeof *value);
   willis_arena_release(&arena);
   return WILLIS_OK;

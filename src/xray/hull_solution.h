@@ -5,7 +5,9 @@
 
 #include "xray/hull_set.h"
 
-#define WILLIS_HULL_SOLUTION_LAMBDA 0.005f
+static inline float willis_hull_solution_lambda(int views) {
+  return 0.02f / (float)views;
+}
 
 /* value[rows] in units, ≥ 0: minimises ½ Σ_r (Σ_i w_ri·x_i − p_r)²/Σ_i w_ri + λ·TV(x) over the rays
  * r of all views, w the linear weights of hull_set's places, p the pixel in the middle of a ray;
@@ -22,8 +24,15 @@ size_t willis_hull_solution_bytes(ptrdiff_t rows, ptrdiff_t rays, int views);
 
 /* sum[rays] = Σ_i w_ri·x_i of one view; x null: all 1. */
 void willis_hull_rays_sum(const struct willis_hull_set *set, int view, const float *x, float *sum);
-/* Σ_r w_ri·value_r of one voxel over the rays of all views, value[views][rays]: its adjoint. */
-float willis_hull_rays_gather(const struct willis_hull_set *set, const float *value, ptrdiff_t i);
+/* Every how many views one is looked at, and which of them first: {0, 1} is all. */
+struct willis_hull_turn {
+  int first, every;
+};
+/* Whose turn it is in an update: every view's in the course of a few. */
+struct willis_hull_turn willis_hull_turn(int views, int update);
+/* Σ_r w_ri·value_r of one voxel over the rays of these views, value[views][rays]: the adjoint. */
+float willis_hull_rays_gather(const struct willis_hull_set *set, const float *value,
+                              struct willis_hull_turn turn, ptrdiff_t i);
 /* next, last[rows][3]: the rows of the voxels one on and one back along every axis; −1 for what is
  * not in the list. */
 void willis_hull_neighbours_find(const struct willis_hull_set *set, const struct willis_grid *grid,

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Line integrals explained on a list of voxels: the least that
 
-    1/2 sum_r (sum_i w_ri x_i - p_r)^2 / sum_i w_ri + lambda TV(x)  over x >= 0
+    1/2 sum_r (sum_i w_ri x_i - p_r)^2 / sum_i w_ri + lambda TV(x)  over x >= 0, lambda = 0.02 / views,
 
 can be, by the primal-dual method of Condat and Vu in float64, which shares nothing with the accelerated
 proximal gradients of Willis. Parallel views about z of a cube, written down here anew: a voxel falls between
@@ -11,7 +11,6 @@ rows, the angles, the voxels, the pixels, then the objective of 0, of the truth 
 that has it."""
 import numpy as np
 
-LAMBDA = 0.005
 rng = np.random.default_rng(17)
 
 
@@ -39,21 +38,21 @@ def operators(n, angles, voxel):
     return weight.reshape(-1, rows), d
 
 
-def objective(weight, d, p, x):
+def objective(weight, d, p, x, views):
     on = weight.sum(1) > 0
     data = ((weight @ x - p)[on] ** 2 / weight.sum(1)[on]).sum() / 2
-    return data + LAMBDA * np.sqrt(((d @ x) ** 2).sum(1)).sum()
+    return data + 0.02 / views * np.sqrt(((d @ x) ** 2).sum(1)).sum()
 
 
 def least(weight, d, p, views):
-    on = weight.sum(1) > 0
+    on, lam = weight.sum(1) > 0, 0.02 / views
     a, b, scale = weight[on], p[on], 1 / weight[on].sum(1)
     flat = d.reshape(-1, d.shape[2])
     x, u, tau, sigma = np.zeros(a.shape[1]), np.zeros(len(flat)), 1 / views, views / 2 / 12
     for _ in range(200000):
         new = np.maximum(0, x - tau * (a.T @ (scale * (a @ x - b)) + flat.T @ u))
         u = (u + sigma * (flat @ (2 * new - x))).reshape(-1, 3)
-        u *= (LAMBDA / np.maximum(LAMBDA, np.linalg.norm(u, axis=1)))[:, None]
+        u *= (lam / np.maximum(lam, np.linalg.norm(u, axis=1)))[:, None]
         u, far, x = u.ravel(), np.abs(new - x).max(), new
         if far < 1e-13:
             break
@@ -62,15 +61,17 @@ def least(weight, d, p, views):
 
 with open("xray_hull_solution.txt", "w") as f:
     f.write("# by xray_hull_solution.py\n")
-    for n, angles, keep, noise in ((6, (0, 90), 0.5, 0), (7, (0, 37, 121), 0.4, 0.3), (7, (10, 55, 100, 140, 170), 0.7, 0.1)):
+    for n, angles, keep, noise in ((6, (0, 90), 0.5, 0), (7, (0, 37, 121), 0.4, 0.3), (7, (10, 55, 100, 140, 170), 0.7, 0.1),
+                                   (7, range(0, 91, 15), 0.6, 0.05), (8, range(0, 176, 7), 0.5, 0.05)):
         voxel = np.flatnonzero(rng.random(n**3) < keep)
         weight, d = operators(n, angles, voxel)
         truth = (np.abs(voxel // n % n - n / 2) + np.abs(voxel % n - n / 2) < 3).astype(float)
         p = weight @ truth + noise * rng.standard_normal(len(weight)) * (weight.sum(1) > 0)
         p = np.round(p, 3)
-        x = least(weight, d, p, len(angles))
-        print(n, angles, len(voxel), objective(weight, d, p, 0 * x), objective(weight, d, p, truth), objective(weight, d, p, x))
+        views = len(angles)
+        x = least(weight, d, p, views)
+        print(n, angles, len(voxel), *(objective(weight, d, p, v, views) for v in (0 * x, truth, x)))
         f.write(f"{n} {len(angles)} {len(voxel)}\n{' '.join(map(str, angles))}\n{' '.join(map(str, voxel))}\n")
         f.write(" ".join(f"{v:g}" for v in p) + "\n")
-        f.write(" ".join(repr(float(objective(weight, d, p, v))) for v in (0 * x, truth, x)) + "\n")
+        f.write(" ".join(repr(float(objective(weight, d, p, v, views))) for v in (0 * x, truth, x)) + "\n")
         f.write(" ".join(f"{v:.6g}" for v in x) + "\n")

@@ -6,7 +6,8 @@
 
 #include "failing_allocator.h"
 
-enum { CASES = 3 };
+enum { CASES = 5, MOST_VIEWS = 32 };
+static const struct willis_hull_turn all_views = {0, 1};
 
 /* A list of voxels, views of a cube, and where the one falls on the others. */
 struct lit {
@@ -105,7 +106,7 @@ static double objective(const struct lit *l, const float *x) {
     }
     variation += sqrt(square);
   }
-  return data / 2 + (double)WILLIS_HULL_SOLUTION_LAMBDA * variation;
+  return data / 2 + (double)willis_hull_solution_lambda(set->views) * variation;
 }
 
 struct known {
@@ -116,10 +117,10 @@ struct known {
 
 static void read_case(struct oracle *oracle, struct known *known) {
   int32_t voxel[400];
-  double angle[8];
+  double angle[MOST_VIEWS];
   const ptrdiff_t n = (ptrdiff_t)oracle_number(oracle);
   const int views = (int)oracle_number(oracle), rows = (int)oracle_number(oracle);
-  assert_true(views <= 8 && rows <= 400);
+  assert_true(views <= MOST_VIEWS && rows <= 400);
   for (int v = 0; v < views; v++) angle[v] = oracle_number(oracle);
   for (int i = 0; i < rows; i++) voxel[i] = (int32_t)oracle_number(oracle);
   known->lit = light(n, views, angle, rows, voxel);
@@ -137,11 +138,11 @@ static void release_case(struct known *known) {
   put_out(&known->lit);
 }
 
-/* 50 updates leave less than 1/500 of the least, and of what can be gained over no vessel at all a
- * ten thousandth. */
+/* The updates leave less than 1/500 of the least, with 25 views that contradict each other 1/125,
+ * and of what can be gained over no vessel at all a ten thousandth. */
 static void comes_near_the_least(void **state) {
   (void)state;
-  static const double above = 2e-3, left = 1e-4;
+  static const double left = 1e-4;
   struct oracle oracle = oracle_open("../oracle/xray_hull_solution.txt");
   for (int c = 0; c < CASES; c++) {
     struct known k;
@@ -151,7 +152,7 @@ static void comes_near_the_least(void **state) {
     /* Both mean the same by it. */
     assert_true(fabs(objective(&k.lit, zero) / k.of_nothing - 1) < 1e-5);
     assert_true(fabs(objective(&k.lit, k.x) / k.least - 1) < 1e-5);
-    const double reached = objective(&k.lit, x);
+    const double reached = objective(&k.lit, x), above = k.lit.set.views > 9 ? 8e-3 : 2e-3;
     assert_true(reached > k.least * (1 - 1e-5));
     assert_true(reached < k.least * (1 + above));
     assert_true(reached - k.least < left * (k.of_nothing - k.least));
@@ -161,6 +162,22 @@ static void comes_near_the_least(void **state) {
     release_case(&k);
   }
   oracle_close(&oracle);
+}
+
+/* However many views there are: all in the course of the turns, once, and no turn is of many. */
+static void every_view_has_its_turn(void **state) {
+  (void)state;
+  for (int views = 1; views <= 254; views++)
+    for (int begin = 0; begin < 20; begin += 7) {
+      int seen[254] = {0};
+      const int turns = willis_hull_turn(views, 0).every;
+      assert_true(turns >= 1 && turns <= 8 && (views + turns - 1) / turns <= (views > 24 ? 32 : 3));
+      for (int k = begin; k < begin + turns; k++) {
+        const struct willis_hull_turn turn = willis_hull_turn(views, k);
+        for (int v = turn.first; v < views; v += turn.every) seen[v]++;
+      }
+      for (int v = 0; v < views; v++) assert_int_equal(seen[v], 1);
+    }
 }
 
 /* The best multiple of what the rays say, spread back evenly. */
@@ -186,8 +203,8 @@ static void explains_more_than_a_back_projection(void **state) {
     double best = INFINITY;
     for (double factor = 0.01; factor < 3; factor *= 1.05) {
       for (ptrdiff_t i = 0; i < set->rows; i++)
-        spread[i] =
-            fmaxf(0, (float)factor / (float)set->views * willis_hull_rays_gather(set, share, i));
+        spread[i] = fmaxf(0, (float)factor / (float)set->views *
+                                 willis_hull_rays_gather(set, share, all_views, i));
       best = fmin(best, objective(&k.lit, spread));
     }
     assert_true(best < k.of_nothing);
@@ -214,14 +231,15 @@ static void sums_and_gathers_are_adjoint(void **state) {
     fill_random(x, set->rows, 3);
     fill_random(y, rays, 4);
     for (int v = 0; v < set->views; v++) willis_hull_rays_sum(set, v, x, sum + v * set->rays);
-    for (ptrdiff_t i = 0; i < set->rows; i++) back[i] = willis_hull_rays_gather(set, y, i);
+    for (ptrdiff_t i = 0; i < set->rows; i++)
+      back[i] = willis_hull_rays_gather(set, y, all_views, i);
     const double one = inner(sum, y, rays), other = inner(x, back, set->rows);
     assert_true(fabs(one - other) < 1e-5 * sqrt(inner(sum, sum, rays) * inner(y, y, rays)));
     for (ptrdiff_t r = 0; r < rays; r++) y[r] = 1;
     for (ptrdiff_t i = 0; i < set->rows; i++) {
       int seen = 0;
       for (int v = 0; v < set->views; v++) seen += set->place[v * set->rows + i].ray >= 0;
-      assert_true(fabs((double)willis_hull_rays_gather(set, y, i) - seen) < 1e-5);
+      assert_true(fabs((double)willis_hull_rays_gather(set, y, all_views, i) - seen) < 1e-5);
     }
     willis_release(x);
     willis_release(back);
@@ -282,10 +300,12 @@ static void a_box_from_its_sides_is_a_box(void **state) {
         l.stack.pixels[(v * N + row) * N + column] = in ? EDGE : 0;
       }
   float *x = solve(&l);
-  /* Variation takes off a little at the faces, most at corners, and rays give it to the others. */
+  /* Variation, 0.01 times itself, takes off a little at the faces, most at corners, and rays give
+   * it to the others. */
+  static const double little = 0.06;
   double mean = 0;
   for (ptrdiff_t i = 0; i < rows; i++) {
-    assert_true(fabs((double)x[i] - 1) < 0.05);
+    assert_true(fabs((double)x[i] - 1) < little);
     mean += (double)x[i] / rows;
   }
   assert_true(fabs(mean - 1) < 2e-3);
@@ -405,6 +425,7 @@ static void every_allocation_may_fail(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(comes_near_the_least),
+      cmocka_unit_test(every_view_has_its_turn),
       cmocka_unit_test(explains_more_than_a_back_projection),
       cmocka_unit_test(sums_and_gathers_are_adjoint),
       cmocka_unit_test(neighbours_are_those_beside),
