@@ -246,7 +246,7 @@ struct willis_calibrate_options {
 };
 /* What came of one row of the calibration. */
 struct willis_calibration_fit {
-  ptrdiff_t voxels;  /* of the hulls of all patients */
+  ptrdiff_t voxels;  /* of the hulls of all patients, of large grids what a coarser look left */
   double loss_as_is; /* mean binary cross-entropy over them, with temperature 1 */
   double loss;       /* with the row's */
   double iou;        /* mean over the patients at the row's threshold */

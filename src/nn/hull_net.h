@@ -10,7 +10,9 @@
 
 #include <willis/network.h>
 
-enum { WILLIS_HULL_VOXEL = 10, WILLIS_HULL_STEPS = 20, WILLIS_HULL_EXCHANGES = 3 };
+/* What is known of a voxel; the last two are what an earlier look said. */
+enum { WILLIS_HULL_VOXEL = 12, WILLIS_HULL_SAID = 2 };
+enum { WILLIS_HULL_STEPS = 20, WILLIS_HULL_EXCHANGES = 3 };
 
 /* What the network sees of one head. */
 struct willis_hull_input {

@@ -1,7 +1,7 @@
 /* Temperature scaling (Guo et al., ICML 2017), one temperature for each kind of projection and
  * number of views. Logits go into a histogram, so that memory does not grow with patients: with
  * bins as narrow as these the loss changes in its sixth digit. */
-#include "recon/hull_case.h"
+#include "recon/hull_levels.h"
 #include "recon/hull_train.h"
 #include "recon/sweep.h"
 
@@ -121,12 +121,12 @@ static enum willis_status add_patient(const struct willis_network *network,
   struct willis_hull_case c;
   enum willis_status status = willis_hull_show(&tally->sampling, 0, pair->volume, &stack, err);
   if (status) return status;
-  status = willis_hull_case_init(&c, &stack, &pair->volume->grid, err);
+  status = willis_hull_case_of(&c, &stack, network, &pair->volume->grid, err);
   willis_projections_release(&stack);
   if (status) return status;
   float *logit = willis_take(c.set.rows, sizeof *logit);
   if (!logit) status = willis_fail_memory(err, "logits", c.set.rows, sizeof *logit);
-  if (!status && c.set.rows) status = willis_hull_infer(network, &c.input, logit, err);
+  if (!status) status = willis_hull_case_decide(&c, network, logit, err);
   if (!status) count(tally, &c, logit, pair->truth, probability);
   willis_release(logit);
   willis_hull_case_release(&c);

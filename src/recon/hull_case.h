@@ -16,10 +16,16 @@ ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons);
 size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
                               bool training);
 
+/* The same with the number of voxels of the hull that the case is made out of, 0 when that is a
+ * coarser case, and `crowd` of lattice.h. */
+size_t willis_hull_case_bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], ptrdiff_t rows,
+                                   int crowd, ptrdiff_t rays, int views, bool training);
+
 struct willis_hull_case {
   struct willis_hull_set set;
   struct willis_lattice lattice;
   struct willis_hull_input input; /* points into the two; must stay where it is */
+  bool told;                      /* what an earlier look has said */
 };
 
 /* An empty hull is not an error: it has set.rows 0 and no lattice. The caller releases it. */
@@ -27,29 +33,28 @@ WILLIS_CHECKED enum willis_status willis_hull_case_init(struct willis_hull_case 
                                                         const struct willis_projections *stack,
                                                         const struct willis_grid *grid,
                                                         struct willis_error *err);
+/* The same within the marked voxels of a grid half as fine: willis_hull_set_refine(). */
+WILLIS_CHECKED enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
+                                                          const struct willis_projections *stack,
+                                                          const struct willis_grid *grid,
+                                                          const uint8_t *within, double unit,
+                                                          struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
+/* Adds what an earlier look said, logit[set.rows]: the network sees p and log2(p + 1/16) of it. */
+void willis_hull_case_tell(struct willis_hull_case *c, const float *logit);
+/* How often the network looks at a case that it has been told nothing about. */
+enum { WILLIS_HULL_LOOKS = 3 };
+/* logit[set.rows] of the last of so many looks, each told what the one before said. */
+WILLIS_CHECKED enum willis_status willis_hull_case_look(struct willis_hull_case *c,
+                                                        const struct willis_network *network,
+                                                        ptrdiff_t times, float *logit,
+                                                        struct willis_error *err);
+/* Of all looks, or of one at a case that has been told. */
+WILLIS_CHECKED enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
+                                                          const struct willis_network *network,
+                                                          float *logit, struct willis_error *err);
 static inline float willis_hull_probability(float logit, double temperature) {
   return 1 / (1 + expf(-logit / (float)temperature));
 }
-
-/* About what willis_hull_reconstruct() takes; how large hulls are is only known later. */
-size_t willis_hull_reconstruct_bytes(const struct willis_projections *stack,
-                                     const struct willis_grid *grid);
-/* The probability of vessel in every voxel of the grid, as the network is calibrated, 0 outside the
- * hull, slices in order. Grids of more than 128 voxels along an edge are decided on half as fine a
- * grid first, and then only where that leaves hope; views of the next quarter as those of a turned
- * head (hull_pose.h). Then, when `ambiguity` is not null, the ambiguity of hull_ambiguity.h. FORMAT
- * for a calibration that cannot be read. */
-WILLIS_CHECKED enum willis_status willis_hull_reconstruct(const struct willis_projections *stack,
-                                                          const struct willis_network *network,
-                                                          const struct willis_grid *grid,
-                                                          const struct willis_plane_sink *sink,
-                                                          const struct willis_plane_sink *ambiguity,
-                                                          struct willis_error *err);
-/* The same into a volume that is there. */
-WILLIS_CHECKED enum willis_status
-willis_hull_reconstruct_whole(const struct willis_projections *stack,
-                              const struct willis_network *network,
-                              struct willis_volume *probability, struct willis_error *err);
 
 #endif

@@ -36,6 +36,21 @@ float willis_shown_target(const struct willis_shown *shown, const struct willis_
   return is_off(shown, index) ? 0 : truth->voxels[willis_shown_source(shown, index)];
 }
 
+float willis_shown_target_on(const struct willis_shown *shown, const struct willis_volume *truth,
+                             ptrdiff_t edge, ptrdiff_t index) {
+  const ptrdiff_t n = shown->edge;
+  ptrdiff_t times = 1, vessel = 0;
+  while (edge * times < n) times *= 2;
+  if (times == 1) return willis_shown_target(shown, truth, index);
+  const ptrdiff_t x = index % edge * times, y = index / edge % edge * times;
+  const ptrdiff_t z = index / edge / edge * times;
+  for (ptrdiff_t k = z; k < z + times && k < n; k++)
+    for (ptrdiff_t j = y; j < y + times && j < n; j++)
+      for (ptrdiff_t i = x; i < x + times && i < n; i++)
+        vessel += willis_shown_target(shown, truth, (k * n + j) * n + i) > 0;
+  return 2 * vessel >= times * times * times ? 1 : 0;
+}
+
 void willis_shown_cut(struct willis_shown *shown, double place, const struct willis_volume *truth) {
   const ptrdiff_t n = shown->edge;
   const double six = place * 6;

@@ -26,6 +26,10 @@ ptrdiff_t willis_shown_source(const struct willis_shown *shown, ptrdiff_t index)
 /* What is vessel in the turned cube, where it was not cut off. */
 float willis_shown_target(const struct willis_shown *shown, const struct willis_volume *truth,
                           ptrdiff_t index);
+/* The same on a grid whose edge was halved, rounded up, some times or none: whether half of the 2³,
+ * 4³ … voxels that its voxel stands for is vessel. */
+float willis_shown_target_on(const struct willis_shown *shown, const struct willis_volume *truth,
+                             ptrdiff_t edge, ptrdiff_t index);
 /* The caller releases it. OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_shown_volume(const struct willis_shown *shown,
                                                       const struct willis_volume *volume,

@@ -8,7 +8,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "recon/dataset.h"
-#include "recon/hull_case.h"
+#include "recon/hull_levels.h"
+#include "recon/hull_reconstruct.h"
 #include "recon/hull_shown.h"
 
 #include <willis/projector.h>
@@ -30,9 +31,11 @@ enum draw {
   DRAW_VARY,
   DRAW_CUT,
   DRAW_PLANE,
-  DRAW_DISTURB
+  DRAW_DISTURB,
+  DRAW_LOOK,
+  DRAW_GRID
 };
-static const double varied = 2.0 / 3, cut = 1.0 / 6, disturbed = 0.5;
+static const double varied = 2.0 / 3, cut = 1.0 / 6, disturbed = 0.5, coarser = 0.5;
 enum { UPRIGHT, TURNED, ANYHOW, KINDS };
 
 static double draw(const struct willis_run *run, enum draw what) {
@@ -65,17 +68,53 @@ static enum willis_projection_mode mode_number(const struct willis_train_options
   return number ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
 }
 
+/* Of grids that are looked at coarse first half of the steps are about a coarser one. */
+static struct willis_grid grid_of(const struct willis_run *run, const struct willis_grid *grid) {
+  struct willis_grid of = *grid;
+  for (double u = draw(run, DRAW_GRID); willis_hull_is_large(&of) && u < coarser; u /= coarser)
+    of = willis_half_grid(&of);
+  return of;
+}
+
+/* What leaves no hope on the coarser grid, as an early network may find, is learned there. */
+static enum willis_status case_to_learn(const struct willis_run *run,
+                                        const struct willis_projections *stack,
+                                        struct willis_grid *grid, struct willis_hull_case *c,
+                                        struct willis_error *err) {
+  enum willis_status status = willis_hull_case_of(c, stack, run->network, grid, err);
+  while (!status && !c->set.rows && willis_hull_is_large(grid)) {
+    willis_hull_case_release(c);
+    *grid = willis_half_grid(grid);
+    status = willis_hull_case_of(c, stack, run->network, grid, err);
+  }
+  return status;
+}
+
+/* The looks before the one that is learned from: none, one or two. */
+static enum willis_status look(const struct willis_run *run, struct willis_hull_case *c,
+                               struct willis_error *err) {
+  const ptrdiff_t before = c->told ? 0 : pick(run, DRAW_LOOK, WILLIS_HULL_LOOKS);
+  if (!before) return WILLIS_OK;
+  float *logit = willis_take(c->set.rows, sizeof *logit);
+  if (!logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof *logit);
+  const enum willis_status status = willis_hull_case_look(c, run->network, before, logit, err);
+  if (!status) willis_hull_case_tell(c, logit);
+  willis_release(logit);
+  return status;
+}
+
 static enum willis_status teach(struct willis_run *run, const struct willis_hull_case *c,
-                                const struct willis_shown *shown, const struct willis_volume *truth,
-                                double *loss, struct willis_error *err) {
-  const ptrdiff_t count = willis_grid_count(&truth->grid);
+                                const struct willis_grid *grid, const struct willis_shown *shown,
+                                const struct willis_volume *truth, double *loss,
+                                struct willis_error *err) {
+  const ptrdiff_t count = willis_grid_count(grid);
   float *target = willis_take(c->set.rows, sizeof *target);
   if (!target) return willis_fail_memory(err, "targets", c->set.rows, sizeof *target);
   struct willis_hull_lesson lesson = {.input = c->input, .target = target};
   for (ptrdiff_t i = 0; i < count; i++)
-    lesson.missed += (double)willis_shown_target(shown, truth, i);
+    lesson.missed += (double)willis_shown_target_on(shown, truth, grid->size[0], i);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) {
-    target[i] = willis_shown_target(shown, truth, c->set.voxel[i]);
+    target[i] = willis_shown_target_on(shown, truth, grid->size[0], c->set.voxel[i]);
     lesson.missed -= (double)target[i];
   }
   enum willis_status status = willis_trainer_hull_step(run->trainer, &lesson, loss, err);
@@ -128,10 +167,12 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   if (!status) status = willis_shown_volume(&shown, pair.volume, &turned, err);
   if (!status) status = willis_hull_show(&sampling, start_deg, &turned, &stack, err);
   if (!status) status = disturb(run, &stack, err);
-  if (!status) status = willis_hull_case_init(&c, &stack, &turned.grid, err);
+  struct willis_grid grid = grid_of(run, &turned.grid);
+  if (!status) status = case_to_learn(run, &stack, &grid, &c, err);
   if (!status && !c.set.rows)
     status = willis_fail(err, WILLIS_NUMERIC, "a patient without a single vessel voxel");
-  if (!status) status = teach(run, &c, &shown, pair.truth, loss, err);
+  if (!status) status = look(run, &c, err);
+  if (!status) status = teach(run, &c, &grid, &shown, pair.truth, loss, err);
   willis_hull_case_release(&c);
   willis_projections_release(&stack);
   willis_volume_release(&turned);

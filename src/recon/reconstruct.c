@@ -5,7 +5,8 @@
 #include "base/memory.h"
 #include "nn/slice_gan.h"
 #include "recon/feed.h"
-#include "recon/hull_case.h"
+#include "recon/hull_levels.h"
+#include "recon/hull_reconstruct.h"
 #include "recon/slice_train.h"
 
 #include <willis/projector.h>
@@ -55,7 +56,7 @@ static enum willis_status plan_hull(const struct willis_projections *stack,
                                     const struct willis_grid *grid, size_t held, size_t most,
                                     struct willis_reconstruct_plan *plan,
                                     struct willis_error *err) {
-  const size_t bytes = willis_hull_reconstruct_bytes(stack, grid);
+  const size_t bytes = willis_hull_levels_bytes(stack, grid);
   *plan = (struct willis_reconstruct_plan){grid->size[2], held + bytes};
   if (!most || plan->bytes <= most) return WILLIS_OK;
   return too_much("for their hull about", grid, plan->bytes, most, err);

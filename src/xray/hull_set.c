@@ -249,7 +249,7 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
     to[5] = (float)spread;
     to[6] = (float)(seen / set->views);
     to[7] = stack->mode == WILLIS_PROJECTION_SUM ? 1 : 0;
-    to[8] = to[9] = 0;
+    for (int k = 8; k < VOXEL; k++) to[k] = 0;
   }
 }
 

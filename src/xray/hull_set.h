@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXEL = 10 };
+enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXEL = 12 };
 
 /* A hull voxel's least pixel, in units: chosen on training patients for a recall of 0.999. */
 #define WILLIS_HULL_SET_LEAST_MAX 0.1
@@ -26,10 +26,10 @@ struct willis_hull_set {
   double unit;
   int32_t *voxel; /* [rows] index in the grid, ascending */
   float *least;   /* [rows] the least pixel over the views that see it */
-  /* [rows][10]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that
+  /* [rows][12]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that
    * see it, log2 of the number of views, how evenly their directions are spread, which part of them
-   * sees it, 1 for SUM; for SUM φ of the solution (hull_solution.h) and log2 of it + 1/16, else 0
-   */
+   * sees it, 1 for SUM; for SUM φ of the solution (hull_solution.h) and log2 of it + 1/16, else 0;
+   * and two that are left to the caller, 0. */
   float *about_voxel;
   float *seen; /* [views][rows][7]: φ(p), log2(p + 1/16), φ(p) − φ(least), and φ of the pixels
                   one voxel right, left, below, above − φ(p); 0 where not seen */

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from nn_numbers import numbers
 
 SIZE = (7, 6, 5)  # x, y, z
-VIEWS, PITCH, DOWN, BIDS, HIDDEN, SEEN, ABOUT, VOXEL = 3, 5, 4, 8, 24, 7, 3, 10
+VIEWS, PITCH, DOWN, BIDS, HIDDEN, SEEN, ABOUT, VOXEL = 3, 5, 4, 8, 24, 7, 3, 12
 WIDTH = (24, 48, 72, 96)
 X, Y, Z = SIZE
 

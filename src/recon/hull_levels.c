@@ -1,0 +1,174 @@
+/* Up to 128 voxels along an edge the network looks at every voxel of the hull. Beyond, it looks at
+ * a grid half as fine first: what has a probability below LEAST_HOPE there, and no neighbour with
+ * more, is empty, and of the rest the finer look is told what the coarser one said (doc/beyond.md).
+ */
+#include "recon/hull_levels.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "xray/hull_shadow.h"
+
+#include <math.h>
+
+enum { DIRECT_EDGE = 128, MOST_LEVELS = 8, LIKELY_CROWD = 3 };
+static const double least_hope = 0.2;
+static const float empty_logit = -12;
+
+/* A voxel of the half grid is the middle of 2³ voxels. */
+struct willis_grid willis_half_grid(const struct willis_grid *grid) {
+  struct willis_grid half = *grid;
+  for (int a = 0; a < 3; a++) {
+    half.size[a] = (grid->size[a] + 1) / 2;
+    half.spacing_mm[a] = 2 * grid->spacing_mm[a];
+  }
+  willis_grid_to_world(grid, (double[]){0.5, 0.5, 0.5}, half.origin_mm);
+  return half;
+}
+
+bool willis_hull_is_large(const struct willis_grid *grid) {
+  return grid->size[0] > DIRECT_EDGE || grid->size[1] > DIRECT_EDGE || grid->size[2] > DIRECT_EDGE;
+}
+
+/* How many rows a grid may come to: two views leave about 4 voxels in 128 of 128³, and of finer
+ * grids, after a coarser look, 3 in as many as an edge has. */
+static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined) {
+  ptrdiff_t edge = 1;
+  for (int a = 0; a < 3; a++)
+    if (grid->size[a] > edge) edge = grid->size[a];
+  const double share = (refined ? 3.2 : 5) / (double)edge;
+  return (ptrdiff_t)(fmin(share, 1) * (double)willis_grid_count(grid));
+}
+
+static size_t larger(size_t a, size_t b) {
+  return a > b ? a : b;
+}
+
+size_t willis_hull_levels_bytes(const struct willis_projections *stack,
+                                const struct willis_grid *grid) {
+  struct willis_grid level = *grid, half;
+  const int views = (int)stack->view_count;
+  size_t most = 0;
+  for (int l = 0; l + 1 < MOST_LEVELS && willis_hull_is_large(&level); l++, level = half) {
+    const ptrdiff_t rows = likely_rows(&level, true), rays = willis_hull_set_rays(stack, &level);
+    half = willis_half_grid(&level);
+    /* While it is made, there is what was said. */
+    const size_t said = (size_t)willis_grid_count(&half) * (1 + sizeof(float));
+    most = larger(most, said + willis_hull_set_making_bytes(0, rows, rays, views));
+    most = larger(
+        most, willis_hull_case_bytes_from(0, level.size, rows, LIKELY_CROWD, rays, views, false));
+  }
+  return larger(most, willis_hull_case_bytes_from(
+                          willis_grid_count(&level), level.size, likely_rows(&level, false),
+                          LIKELY_CROWD, willis_hull_set_rays(stack, &level), views, false));
+}
+
+static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) {
+  const ptrdiff_t x = voxel % n[0], y = voxel / n[0] % n[1], z = voxel / n[0] / n[1];
+  for (ptrdiff_t k = z > 0 ? z - 1 : 0; k <= z + 1 && k < n[2]; k++)
+    for (ptrdiff_t j = y > 0 ? y - 1 : 0; j <= y + 1 && j < n[1]; j++)
+      for (ptrdiff_t i = x > 0 ? x - 1 : 0; i <= x + 1 && i < n[0]; i++)
+        within[(k * n[1] + j) * n[0] + i] = 1;
+}
+
+/* What a grid half as fine said, -12 of what it was not asked about. */
+struct said {
+  struct willis_grid grid;
+  float *logit;
+};
+
+/* Linearly between the middles of the half grid's voxels; `place` in voxels of the finer grid. */
+static float said_at(const struct said *said, const double place[3]) {
+  const ptrdiff_t *n = said->grid.size;
+  ptrdiff_t base[3], step[3] = {1, n[0], n[0] * n[1]};
+  float part[3], sum = 0;
+  for (int a = 0; a < 3; a++) {
+    const double u = fmax((place[a] - 0.5) / 2, 0);
+    base[a] = u < (double)(n[a] - 1) ? (ptrdiff_t)u : n[a] - 1;
+    part[a] = (float)(u - (double)base[a]);
+    if (base[a] == n[a] - 1) step[a] = 0;
+  }
+  const float *at = said->logit + (base[2] * n[1] + base[1]) * n[0] + base[0];
+  for (int corner = 0; corner < 8; corner++) {
+    const int dx = corner & 1, dy = corner >> 1 & 1, dz = corner >> 2;
+    const float weight =
+        (dx ? part[0] : 1 - part[0]) * (dy ? part[1] : 1 - part[1]) * (dz ? part[2] : 1 - part[2]);
+    sum += weight * at[dx * step[0] + dy * step[1] + dz * step[2]];
+  }
+  return sum;
+}
+
+/* What was said of the voxels of a finer case. */
+static enum willis_status pass_on(struct willis_hull_case *c, const struct willis_grid *grid,
+                                  const struct said *said, struct willis_error *err) {
+  float *logit = willis_take(c->set.rows, sizeof *logit);
+  if (!logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof *logit);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < c->set.rows; i++) {
+    double place[3];
+    willis_place_of(grid, c->set.voxel[i], place);
+    logit[i] = said_at(said, place);
+  }
+  willis_hull_case_tell(c, logit);
+  willis_release(logit);
+  return WILLIS_OK;
+}
+
+/* Writes it down; `within` are the voxels that leave hope, and their neighbours. */
+static void write_down(const struct willis_hull_case *c, const float *logit,
+                       const struct said *said, uint8_t *within) {
+  const ptrdiff_t count = willis_grid_count(&said->grid);
+  for (ptrdiff_t i = 0; i < count; i++) said->logit[i] = empty_logit;
+  for (ptrdiff_t i = 0; i < c->set.rows; i++) {
+    said->logit[c->set.voxel[i]] = logit[i];
+    if ((double)willis_hull_probability(logit[i], 1) >= least_hope)
+      mark_around(said->grid.size, c->set.voxel[i], within);
+  }
+}
+
+/* What is said on the half grid, written down. */
+static enum willis_status ask(struct willis_hull_case *c, const struct willis_network *network,
+                              struct said *said, uint8_t **within, struct willis_error *err) {
+  const ptrdiff_t count = willis_grid_count(&said->grid), rows = c->set.rows;
+  float *logit = willis_take(rows, sizeof *logit);
+  if (!logit) return willis_fail_memory(err, "logits", rows, sizeof *logit);
+  enum willis_status status = willis_hull_case_decide(c, network, logit, err);
+  if (!status) {
+    *within = willis_take_zeroed(count, 1);
+    said->logit = willis_take(count, sizeof *said->logit);
+    if (!*within || !said->logit)
+      status = willis_fail_memory(err, "a half grid", count, 1 + sizeof *said->logit);
+  }
+  if (!status) write_down(c, logit, said, *within);
+  willis_release(logit);
+  return status;
+}
+
+/* From a case on a half grid to one on `grid`. */
+static enum willis_status refine(struct willis_hull_case *c, const struct willis_network *network,
+                                 const struct willis_projections *stack,
+                                 const struct willis_grid *grid, struct willis_error *err) {
+  struct said said = {.grid = willis_half_grid(grid), .logit = NULL};
+  uint8_t *within = NULL;
+  const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
+  enum willis_status status = ask(c, network, &said, &within, err);
+  willis_hull_case_release(c);
+  if (!status) status = willis_hull_case_refine(c, stack, grid, within, unit, err);
+  willis_release(within);
+  if (!status) status = pass_on(c, grid, &said, err);
+  willis_release(said.logit);
+  return status;
+}
+
+enum willis_status willis_hull_case_of(struct willis_hull_case *c,
+                                       const struct willis_projections *stack,
+                                       const struct willis_network *network,
+                                       const struct willis_grid *grid, struct willis_error *err) {
+  struct willis_grid level[MOST_LEVELS] = {*grid};
+  int l = 0;
+  for (; l + 1 < MOST_LEVELS && willis_hull_is_large(&level[l]); l++)
+    level[l + 1] = willis_half_grid(&level[l]);
+  enum willis_status status = willis_hull_case_init(c, stack, &level[l], err);
+  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], err);
+  if (status) willis_hull_case_release(c);
+  return status;
+}

@@ -1,0 +1,266 @@
+/* Looks at a head: what each is told, coarse grids before fine ones, and what a network that sees
+ * vessels everywhere, or nowhere, leaves. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "failing_allocator.h"
+#include "patients.h"
+#include "recon/hull_levels.h"
+#include "recon/hull_reconstruct.h"
+
+enum { WIDE = 20, VIEWS = 3, SAID = WILLIS_HULL_VOXEL - WILLIS_HULL_SAID };
+
+/* Of WIDE by WIDE voxels with a thick bar of vessel in the middle, and its views. */
+struct head {
+  struct willis_volume volume;
+  struct willis_projections stack;
+};
+
+static struct head head_of(ptrdiff_t edge, enum willis_projection_mode mode) {
+  struct willis_grid grid = willis_grid_cube(edge, 0.5, NULL);
+  struct head head;
+  for (int a = 1; a < 3; a++) grid.size[a] = WIDE;
+  assert_int_equal(willis_volume_create(&head.volume, &grid, NULL), WILLIS_OK);
+  for (ptrdiff_t i = 0; i < willis_grid_count(&grid); i++) {
+    const ptrdiff_t x = i % edge, y = i / edge % WIDE, z = i / edge / WIDE;
+    const bool in = x > edge / 4 && x < 3 * edge / 4 && labs(y - WIDE / 2) < 4 &&
+                    labs(z - WIDE / 2 - x % 3) < 4;
+    head.volume.voxels[i] = in ? 1000 : 0;
+  }
+  assert_int_equal(willis_projections_create(&head.stack, edge, WIDE, VIEWS, NULL), WILLIS_OK);
+  willis_grid_centre(&grid, head.stack.isocenter_mm);
+  head.stack.mode = mode;
+  for (int v = 0; v < VIEWS; v++) {
+    struct willis_view *view = &head.stack.view[v];
+    *view = willis_view_parallel(40.0 * v, &grid);
+    view->kind = WILLIS_VIEW_CONE;
+    view->source_to_isocenter_mm = 4000;
+    view->source_to_detector_mm = 8000;
+    view->column_spacing_mm *= 2;
+    view->row_spacing_mm *= 2;
+  }
+  assert_int_equal(willis_project(&head.volume, &head.stack, NULL), WILLIS_OK);
+  return head;
+}
+
+static void head_release(struct head *head) {
+  willis_projections_release(&head->stack);
+  willis_volume_release(&head->volume);
+}
+
+static struct willis_network *network_of(void) {
+  struct willis_network *network;
+  assert_int_equal(willis_network_create("hull", 3, &network, NULL), WILLIS_OK);
+  return network;
+}
+
+/* Says the same logit everywhere. */
+static struct willis_network *network_saying(float logit) {
+  struct willis_network *network = network_of();
+  for (int t = 0; t < willis_network_tensor_count(network); t++) {
+    struct willis_network_tensor tensor = willis_network_tensor(network, t);
+    const bool last = !strcmp(tensor.name, "head.linear.bias");
+    for (ptrdiff_t i = 0; i < tensor.count; i++) tensor.values[i] = last ? logit : 0;
+  }
+  return network;
+}
+
+static void a_half_voxel_is_the_middle_of_eight(void **state) {
+  (void)state;
+  const struct willis_grid grid = {.size = {7, 4, 2},
+                                   .spacing_mm = {1, 2, 0.5},
+                                   .origin_mm = {3, -4, 5},
+                                   .direction = {0, 1, 0, -1, 0, 0, 0, 0, 1}};
+  const struct willis_grid half = willis_half_grid(&grid);
+  double of_half[3], of_grid[3];
+  assert_true(half.size[0] == 4 && half.size[1] == 2 && half.size[2] == 1);
+  willis_grid_to_world(&half, (double[]){2, 1, 0}, of_half);
+  willis_grid_to_world(&grid, (double[]){4.5, 2.5, 0.5}, of_grid);
+  for (int a = 0; a < 3; a++) assert_true(fabs(of_half[a] - of_grid[a]) < 1e-12);
+  const struct willis_grid most = willis_grid_cube(128, 1, NULL),
+                           more = willis_grid_cube(129, 1, NULL);
+  assert_false(willis_hull_is_large(&most));
+  assert_true(willis_hull_is_large(&more));
+}
+
+/* One look after the other by hand, each told what the one before said. */
+static void each_look_is_told_of_the_last(void **state) {
+  (void)state;
+  struct head head = head_of(32, WILLIS_PROJECTION_MAX);
+  struct willis_network *network = network_of();
+  struct willis_hull_case c, by_hand;
+  assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, NULL),
+                   WILLIS_OK);
+  assert_int_equal(willis_hull_case_init(&by_hand, &head.stack, &head.volume.grid, NULL),
+                   WILLIS_OK);
+  const ptrdiff_t rows = c.set.rows;
+  assert_true(rows > 100 && rows == by_hand.set.rows && !c.told);
+  float *logit = willis_take(rows, sizeof *logit), *expected = willis_take(rows, sizeof *expected);
+  float *first = willis_take(rows, sizeof *first);
+  for (int look = 0; look < WILLIS_HULL_LOOKS; look++) {
+    assert_int_equal(willis_hull_infer(network, &by_hand.input, expected, NULL), WILLIS_OK);
+    if (!look) memcpy(first, expected, (size_t)rows * sizeof *first);
+    if (look == WILLIS_HULL_LOOKS - 1) break;
+    for (ptrdiff_t i = 0; i < 2 * rows && !look; i++)
+      assert_true(by_hand.set.about_voxel[i / 2 * WILLIS_HULL_VOXEL + SAID + i % 2] == 0);
+    willis_hull_case_tell(&by_hand, expected);
+    for (ptrdiff_t i = 0; i < rows; i++) {
+      const double p = 1 / (1 + exp(-(double)expected[i]));
+      const float *said = by_hand.set.about_voxel + i * WILLIS_HULL_VOXEL + SAID;
+      assert_true(fabs((double)said[0] - p) < 1e-6);
+      assert_true(fabs((double)said[1] - log2(p + 0.0625)) < 1e-5);
+    }
+  }
+  assert_int_equal(willis_hull_case_decide(&c, network, logit, NULL), WILLIS_OK);
+  assert_memory_equal(logit, expected, (size_t)rows * sizeof *logit);
+  assert_memory_not_equal(logit, first, (size_t)rows * sizeof *logit);
+  /* One who has been told looks once. */
+  assert_int_equal(willis_hull_case_decide(&by_hand, network, logit, NULL), WILLIS_OK);
+  assert_memory_equal(logit, expected, (size_t)rows * sizeof *logit);
+  willis_release(first);
+  willis_release(expected);
+  willis_release(logit);
+  willis_hull_case_release(&by_hand);
+  willis_hull_case_release(&c);
+  willis_network_destroy(network);
+  head_release(&head);
+}
+
+/* Sees vessels wherever the hull is: the finer list is the finer hull, but for what lies outside of
+ * the coarser one, and was told so. */
+static void all_hope_leaves_the_hull(void **state) {
+  (void)state;
+  for (int mode = 0; mode < 2; mode++) {
+    struct head head = head_of(136, (enum willis_projection_mode)mode);
+    struct willis_network *network = network_saying(2);
+    struct willis_hull_case whole, c;
+    assert_int_equal(willis_hull_case_init(&whole, &head.stack, &head.volume.grid, NULL),
+                     WILLIS_OK);
+    assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, NULL),
+                     WILLIS_OK);
+    assert_true(c.told && c.set.rows > 0.9 * (double)whole.set.rows);
+    ptrdiff_t vessel = 0, listed = 0, inside = 0;
+    for (ptrdiff_t i = 0; i < willis_grid_count(&head.volume.grid); i++)
+      vessel += head.volume.voxels[i] > 0;
+    for (ptrdiff_t i = 0; i < c.set.rows; i++) {
+      const float p = c.set.about_voxel[i * WILLIS_HULL_VOXEL + SAID];
+      listed += head.volume.voxels[c.set.voxel[i]] > 0;
+      inside += fabs((double)p - 1 / (1 + exp(-2.0))) < 1e-5;
+      assert_true(p > 0 && p < 0.881f);
+    }
+    assert_int_equal(listed, vessel);
+    assert_true(inside > vessel / 2);
+    willis_hull_case_release(&c);
+    willis_hull_case_release(&whole);
+    willis_network_destroy(network);
+    head_release(&head);
+  }
+}
+
+static void no_hope_leaves_nothing(void **state) {
+  (void)state;
+  struct head head = head_of(136, WILLIS_PROJECTION_MAX);
+  struct willis_network *network = network_saying(-3);
+  struct willis_volume probability;
+  struct willis_hull_case c;
+  assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, NULL),
+                   WILLIS_OK);
+  assert_int_equal(c.set.rows, 0);
+  willis_hull_case_release(&c);
+  assert_int_equal(willis_volume_create(&probability, &head.volume.grid, NULL), WILLIS_OK);
+  for (ptrdiff_t i = 0; i < willis_grid_count(&probability.grid); i++) probability.voxels[i] = 1;
+  assert_int_equal(willis_hull_reconstruct_whole(&head.stack, network, &probability, NULL),
+                   WILLIS_OK);
+  for (ptrdiff_t i = 0; i < willis_grid_count(&probability.grid); i++)
+    assert_true(probability.voxels[i] == 0);
+  willis_volume_release(&probability);
+  willis_network_destroy(network);
+  head_release(&head);
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  struct head head = head_of(136, WILLIS_PROJECTION_SUM);
+  struct willis_network *network = network_saying(2);
+  enum willis_status status = WILLIS_OUT_OF_MEMORY;
+  int n = 0;
+  for (; status; n++) {
+    struct failing_allocator failing = {n, 0};
+    struct willis_hull_case c;
+    struct willis_error err;
+    assert_true(n < 200);
+    failing_allocator_use(&failing);
+    status = willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, &err);
+    willis_hull_case_release(&c);
+    failing_allocator_use(NULL);
+    assert_true(status == WILLIS_OK || status == WILLIS_OUT_OF_MEMORY);
+    assert_int_equal(failing.held, 0);
+  }
+  assert_true(n > 20);
+  willis_network_destroy(network);
+  head_release(&head);
+}
+
+/* The first step of seed 0 is about the fine grid, of which a network without hope leaves nothing:
+ * it learns on the coarse one then, as it does with seed 2 whatever it hopes. Threads change
+ * nothing.
+ */
+static void learns_on_large_grids(void **state) {
+  (void)state;
+  enum { PATIENTS = 1, EDGE = 136 };
+  struct willis_cohort cohort;
+  struct willis_dataset *dataset;
+  struct willis_sampling sampling = willis_sampling_defaults();
+  struct willis_train_options options = willis_train_defaults();
+  struct willis_train_result result;
+  struct willis_network *start = network_saying(-3);
+  char from[512], model[512];
+  sampling.size = EDGE;
+  options.network = "hull";
+  options.view_counts[0] = 3;
+  options.view_count_count = 1;
+  options.epochs = 1;
+  options.trained_on = "phantoms";
+  snprintf(from, sizeof from, "%s", scratch_path("start"));
+  assert_int_equal(willis_network_write(from, start, false, NULL), WILLIS_OK);
+  willis_network_destroy(start);
+  assert_int_equal(willis_cohort_read(make_patients(PATIENTS), &cohort, NULL), WILLIS_OK);
+  assert_int_equal(willis_dataset_create(&cohort, PATIENTS, &sampling, WILLIS_DATASET_GREY, true,
+                                         NULL, NULL, &dataset, NULL),
+                   WILLIS_OK);
+  for (int run = 0; run < 3; run++) {
+    struct willis_train_files files = {
+        .model = model, .from = run < 2 ? from : NULL, .overwrite = true};
+    struct willis_subset all = {dataset, 0, PATIENTS}, none = {dataset, PATIENTS, PATIENTS};
+    snprintf(model, sizeof model, "%s", scratch_path(run ? "two" : "one"));
+    options.seed = run < 2 ? 0 : 2;
+    willis_parallel_set_threads(run + 1);
+    assert_int_equal(willis_train(all, none, &options, &files, NULL, NULL, NULL, &result, NULL),
+                     WILLIS_OK);
+    assert_int_equal(result.steps, PATIENTS);
+    if (run == 1) same_parameters("one", "two");
+  }
+  willis_parallel_set_threads(0);
+  willis_dataset_destroy(dataset);
+  willis_cohort_release(&cohort);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_half_voxel_is_the_middle_of_eight),
+      cmocka_unit_test(each_look_is_told_of_the_last),
+      cmocka_unit_test(all_hope_leaves_the_hull),
+      cmocka_unit_test(no_hope_leaves_nothing),
+      cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test_setup_teardown(learns_on_large_grids, scratch_make, remove_scratch_tree),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
