@@ -4,6 +4,8 @@
  * Bins are those of scikit-image's threshold_otsu, which are numpy.histogram's: edges are computed
  * in double and rounded to float32, and a voxel's bin, guessed by one multiplication, is corrected
  * by one where the edges disagree. Counts are integers, so threads may add them in any order. */
+#include "volume/otsu.h"
+
 #include <willis/volume.h>
 
 #include "base/error.h"
@@ -239,6 +241,38 @@ enum willis_status willis_volume_otsu(const struct willis_volume *volume, double
 out:
   willis_release(same);
   willis_release(lanes);
+  histogram_release(&h);
+  return status;
+}
+
+/* Where Otsu's variance is largest the threshold is this middle, and all of a gap is as good. */
+static double middle_of_means(const struct histogram *h, double threshold) {
+  double count[2] = {0}, sum[2] = {0};
+  for (ptrdiff_t b = 0; b < h->bins; b++) {
+    const int upper = h->centre[b] > threshold;
+    count[upper] += (double)h->count[b];
+    sum[upper] += (double)h->count[b] * h->centre[b];
+  }
+  return (sum[0] / count[0] + sum[1] / count[1]) / 2;
+}
+
+enum willis_status willis_otsu_middle(const float *value, ptrdiff_t count, ptrdiff_t zeros,
+                                      double *middle, struct willis_error *err) {
+  struct histogram h = {0};
+  struct look seen = {INFINITY, -INFINITY, 0};
+  double threshold;
+  if (zeros) seen.low = seen.high = 0;
+  look_at(value, count, &seen);
+  if (seen.bad) return willis_fail(err, WILLIS_NUMERIC, "a value is not finite");
+  *middle = seen.low;
+  if (!(seen.high > seen.low)) return WILLIS_OK;
+  enum willis_status status = histogram_init(&h, seen.low, seen.high, false, err);
+  if (!status) {
+    for (ptrdiff_t i = 0; i < count; i++) h.count[float_bin(&h, value[i])]++;
+    if (zeros) h.count[float_bin(&h, 0)] += zeros;
+    status = cut(&h, &threshold, err);
+  }
+  if (!status) *middle = middle_of_means(&h, threshold);
   histogram_release(&h);
   return status;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "volume/otsu.h"
 
 #include <willis/projector.h>
 
@@ -253,36 +254,52 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
   }
 }
 
-/* What explains all line integrals, in units. */
-static enum willis_status add_solution(struct willis_hull_set *set,
-                                       const struct willis_projections *stack,
-                                       const struct willis_grid *grid, struct willis_error *err) {
-  float *value = willis_take(set->rows, sizeof *value);
-  if (!value) return willis_fail_memory(err, "a solution", set->rows, sizeof *value);
+/* What explains all line integrals, and with it a better unit: Otsu's threshold of what explains
+ * them is MIDDLE units. */
+static enum willis_status solve(struct willis_hull_set *set, const struct willis_projections *stack,
+                                const struct willis_grid *grid, float *value,
+                                struct willis_error *err) {
+  double middle;
   enum willis_status status = willis_hull_solution(set, stack, grid, value, err);
-  for (ptrdiff_t i = 0; i < set->rows && !status; i++) {
+  if (!status)
+    status =
+        willis_otsu_middle(value, set->rows, willis_grid_count(grid) - set->rows, &middle, err);
+  if (status || !(middle > 0)) return status;
+  const double scale = middle / WILLIS_HULL_SET_MIDDLE;
+  set->unit *= scale;
+  for (ptrdiff_t i = 0; i < set->rows; i++) value[i] = (float)((double)value[i] / scale);
+  return WILLIS_OK;
+}
+
+static void describe_solution(struct willis_hull_set *set, const float *value) {
+  for (ptrdiff_t i = 0; i < set->rows; i++) {
     float *to = set->about_voxel + i * VOXEL;
     to[8] = (float)phi((double)value[i]);
     to[9] = (float)log2((double)value[i] + 0.0625);
   }
-  willis_release(value);
-  return status;
 }
 
 /* Everything about the listed voxels. */
 static enum willis_status describe(struct willis_hull_set *set,
                                    const struct willis_projections *stack,
                                    const struct willis_grid *grid, struct willis_error *err) {
+  const bool solved = stack->mode == WILLIS_PROJECTION_SUM && set->rows;
+  float *value = NULL;
   enum willis_status status = take_rows(set, err);
-  if (status) return status;
-  for (ptrdiff_t v = 0; v < stack->view_count; v++) {
+  if (!status && solved && !(value = willis_take(set->rows, sizeof *value)))
+    status = willis_fail_memory(err, "a solution", set->rows, sizeof *value);
+  for (ptrdiff_t v = 0; v < stack->view_count && !status; v++) {
     describe_view(set, stack, grid, v);
     find_rays(set, stack, grid, v, set->place + v * set->rows);
-    show_view(set, stack, grid, v);
   }
-  describe_voxels(set, stack);
-  if (stack->mode != WILLIS_PROJECTION_SUM || !set->rows) return WILLIS_OK;
-  return add_solution(set, stack, grid, err);
+  if (!status && solved) status = solve(set, stack, grid, value, err);
+  if (!status) {
+    for (ptrdiff_t v = 0; v < stack->view_count; v++) show_view(set, stack, grid, v);
+    describe_voxels(set, stack);
+    if (solved) describe_solution(set, value);
+  }
+  willis_release(value);
+  return status;
 }
 
 static enum willis_status begin(struct willis_hull_set *set, const struct willis_projections *stack,

@@ -19,6 +19,8 @@ enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXE
 /* A hull voxel's least pixel, in units: chosen on training patients for a recall of 0.999. */
 #define WILLIS_HULL_SET_LEAST_MAX 0.1
 #define WILLIS_HULL_SET_LEAST_SUM 0.15
+/* The middle between Otsu's two classes of what explains line integrals, in units. */
+#define WILLIS_HULL_SET_MIDDLE (2.0 / 3)
 
 struct willis_hull_set {
   ptrdiff_t rows, rays;

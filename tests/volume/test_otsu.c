@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "failing_allocator.h"
 #include "hashed.h"
+#include "volume/otsu.h"
 
 #include <float.h>
 #include <math.h>
@@ -169,6 +170,43 @@ static void short_memory_is_reported(void **state) {
   willis_volume_release(&volume);
 }
 
+/* Its zeros only counted, a volume has the same classes; the threshold lies between them, a bin off
+ * at most where values leave no gap. */
+static void the_middle_is_the_threshold(void **state) {
+  (void)state;
+  static const char *const names[] = {"uniform", "sparse"};
+  for (int n = 0; n < 2; n++) {
+    struct willis_volume volume = make(40, names[n]);
+    const ptrdiff_t all = 40 * 40 * 40;
+    ptrdiff_t listed = 0;
+    double threshold, middle, highest = 0;
+    assert_int_equal(willis_volume_otsu(&volume, &threshold, NULL), WILLIS_OK);
+    for (ptrdiff_t i = 0; i < all; i++) {
+      highest = fmax(highest, (double)volume.voxels[i]);
+      if (volume.voxels[i] != 0) volume.voxels[listed++] = volume.voxels[i];
+    }
+    assert_true(n == 0 || listed < all / 20);
+    assert_int_equal(willis_otsu_middle(volume.voxels, listed, all - listed, &middle, NULL),
+                     WILLIS_OK);
+    assert_true(fabs(middle - threshold) <= highest / 256);
+    willis_volume_release(&volume);
+  }
+}
+
+static void the_middle_of_a_gap_is_its_middle(void **state) {
+  (void)state;
+  struct willis_error err;
+  const float value[] = {8, 10, 10, 12};
+  double middle;
+  assert_int_equal(willis_otsu_middle(value, 4, 100, &middle, &err), WILLIS_OK);
+  assert_true(fabs(middle - 5) <= 12.0 / 256);
+  assert_int_equal(willis_otsu_middle(value + 1, 2, 0, &middle, &err), WILLIS_OK);
+  assert_true(middle == 10);
+  assert_int_equal(willis_otsu_middle(value, 0, 3, &middle, &err), WILLIS_OK);
+  assert_true(middle == 0);
+  assert_int_equal(willis_otsu_middle((float[]){1, NAN}, 2, 1, &middle, &err), WILLIS_NUMERIC);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equals_scikit_image),
@@ -177,6 +215,8 @@ int main(void) {
       cmocka_unit_test(extreme_values_are_refused_or_served),
       cmocka_unit_test(threads_do_not_matter),
       cmocka_unit_test(short_memory_is_reported),
+      cmocka_unit_test(the_middle_is_the_threshold),
+      cmocka_unit_test(the_middle_of_a_gap_is_its_middle),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,17 +195,19 @@ static void scale_of_the_pictures_is_of_no_account(void **state) {
   willis_volume_release(&volume);
 }
 
-/* A box seen from its sides is its own hull: every pixel is its depth times one voxel's share. */
-static void unit_of_line_integrals_is_a_voxel(void **state) {
+/* A box seen from its sides is its own hull: every pixel is its depth times one voxel's share, half
+ * of which lies between its two classes. */
+static void unit_of_line_integrals_is_a_part_of_a_voxel(void **state) {
   (void)state;
   struct willis_error err;
   struct willis_hull_set set;
   struct willis_volume volume = box(8, 15);
   struct willis_projections stack = views_of(&volume, 2, 90, WILLIS_PROJECTION_SUM);
-  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
   assert_int_equal(set.rows, 7 * 7 * 7);
-  assert_true(fabs(set.unit - 100 * 0.7) < 1e-3);
-  assert_true(fabs((double)set.seen[0] - 3) < 1e-4); /* log2(1 + 7) */
+  const double voxels = set.unit / (100 * 0.7);
+  assert_true(fabs(voxels * WILLIS_HULL_SET_MIDDLE - 0.5) < 0.005);
+  assert_true(fabs((double)set.seen[0] - log2(1 + 7 / voxels)) < 1e-4);
   willis_hull_set_release(&set);
   willis_projections_release(&stack);
   willis_volume_release(&volume);
@@ -277,7 +279,7 @@ int main(void) {
       cmocka_unit_test(sees_linear_pictures_exactly),
       cmocka_unit_test(rays_are_a_voxel_apart),
       cmocka_unit_test(scale_of_the_pictures_is_of_no_account),
-      cmocka_unit_test(unit_of_line_integrals_is_a_voxel),
+      cmocka_unit_test(unit_of_line_integrals_is_a_part_of_a_voxel),
       cmocka_unit_test(black_pictures_show_nothing),
       cmocka_unit_test(same_bits_for_any_threads),
       cmocka_unit_test(every_allocation_may_fail),
