@@ -26,8 +26,8 @@ ptrdiff_t willis_shown_source(const struct willis_shown *shown, ptrdiff_t index)
 /* What is vessel in the turned cube, where it was not cut off. */
 float willis_shown_target(const struct willis_shown *shown, const struct willis_volume *truth,
                           ptrdiff_t index);
-/* The same on a grid whose edge was halved, rounded up, some times or none: whether half of the 2³,
- * 4³ … voxels that its voxel stands for is vessel. */
+/* The same on a grid whose edge was halved, rounded up, some times or none: whether 3 of 2³,
+ * 24 of 4³ … voxels that its voxel stands for are vessel. */
 float willis_shown_target_on(const struct willis_shown *shown, const struct willis_volume *truth,
                              ptrdiff_t edge, ptrdiff_t index);
 /* The caller releases it. OUT_OF_MEMORY. */
