@@ -150,7 +150,9 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   struct willis_shown shown = willis_shown_pose(
       sampling.size, pick(run, DRAW_POSE, kind == UPRIGHT ? 2 : WILLIS_SHOWN_POSES));
   double start_deg = 0;
-  sampling.views = o->view_counts[pick(run, DRAW_COUNT, o->view_count_count)];
+  /* The first of them twice as often: the fewest views have the most to teach. */
+  sampling.views =
+      o->view_counts[pick(run, DRAW_COUNT, o->view_count_count + 1) % o->view_count_count];
   sampling.mode = mode_number(o, &sampling, pick(run, DRAW_MODE, 2));
   if (kind == ANYHOW) {
     sampling.arc_deg = least_arc_deg + (most_arc_deg - least_arc_deg) * draw(run, DRAW_ARC);
