@@ -121,7 +121,7 @@ static enum willis_status add_patient(const struct willis_network *network,
   struct willis_hull_case c;
   enum willis_status status = willis_hull_show(&tally->sampling, 0, pair->volume, &stack, err);
   if (status) return status;
-  status = willis_hull_case_of(&c, &stack, network, &pair->volume->grid, err);
+  status = willis_hull_case_of(&c, &stack, network, &pair->volume->grid, 0, err);
   willis_projections_release(&stack);
   if (status) return status;
   float *logit = willis_take(c.set.rows, sizeof *logit);

@@ -32,6 +32,21 @@ size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t
                                      training);
 }
 
+/* Of a hull made out of `voxels`, 0 when out of a coarser case. At least one: 0 is no limit. */
+static ptrdiff_t most_rows(size_t room, ptrdiff_t voxels, const struct willis_projections *stack,
+                           const struct willis_grid *grid) {
+  if (!room) return 0;
+  const ptrdiff_t rays = willis_hull_set_rays(stack, grid);
+  ptrdiff_t fits = 1, above = willis_grid_count(grid) + 1;
+  while (above - fits > 1) {
+    const ptrdiff_t rows = fits + (above - fits) / 2;
+    const size_t bytes = willis_hull_case_bytes_from(voxels, grid->size, rows, WILLIS_HULL_CROWD,
+                                                     rays, (int)stack->view_count, false);
+    *(bytes <= room ? &fits : &above) = rows;
+  }
+  return fits;
+}
+
 /* The lattice and the input of a set that is there; releases the set on failure. */
 static enum willis_status join(struct willis_hull_case *c, const struct willis_grid *grid,
                                struct willis_error *err) {
@@ -57,18 +72,21 @@ static enum willis_status join(struct willis_hull_case *c, const struct willis_g
 
 enum willis_status willis_hull_case_init(struct willis_hull_case *c,
                                          const struct willis_projections *stack,
-                                         const struct willis_grid *grid, struct willis_error *err) {
+                                         const struct willis_grid *grid, size_t room,
+                                         struct willis_error *err) {
   *c = (struct willis_hull_case){0};
-  enum willis_status status = willis_hull_set_init(&c->set, stack, grid, err);
+  const ptrdiff_t most = most_rows(room, willis_grid_count(grid), stack, grid);
+  enum willis_status status = willis_hull_set_init(&c->set, stack, grid, most, err);
   return status ? status : join(c, grid, err);
 }
 
 enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                            const struct willis_projections *stack,
                                            const struct willis_grid *grid, const uint8_t *within,
-                                           double unit, struct willis_error *err) {
+                                           double unit, size_t room, struct willis_error *err) {
   *c = (struct willis_hull_case){0};
-  enum willis_status status = willis_hull_set_refine(&c->set, stack, grid, within, unit, err);
+  const ptrdiff_t most = most_rows(room, 0, stack, grid);
+  enum willis_status status = willis_hull_set_refine(&c->set, stack, grid, within, unit, most, err);
   return status ? status : join(c, grid, err);
 }
 

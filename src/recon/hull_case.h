@@ -21,6 +21,10 @@ size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t
 size_t willis_hull_case_bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], ptrdiff_t rows,
                                    int crowd, ptrdiff_t rays, int views, bool training);
 
+/* How many voxels of a level a cell of the next holds on average, hulls of vessels having 3 and
+ * more. */
+enum { WILLIS_HULL_CROWD = 3 };
+
 struct willis_hull_case {
   struct willis_hull_set set;
   struct willis_lattice lattice;
@@ -28,17 +32,19 @@ struct willis_hull_case {
   bool told;                      /* what an earlier look has said */
 };
 
-/* An empty hull is not an error: it has set.rows 0 and no lattice. The caller releases it. */
+/* An empty hull is not an error: it has set.rows 0 and no lattice. The caller releases it.
+ * OUT_OF_MEMORY also when the hull is so large that it, its making or a look at it take more than
+ * `room` bytes; 0: no limit. */
 WILLIS_CHECKED enum willis_status willis_hull_case_init(struct willis_hull_case *c,
                                                         const struct willis_projections *stack,
-                                                        const struct willis_grid *grid,
+                                                        const struct willis_grid *grid, size_t room,
                                                         struct willis_error *err);
 /* The same within the marked voxels of a grid half as fine: willis_hull_set_refine(). */
 WILLIS_CHECKED enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                                           const struct willis_projections *stack,
                                                           const struct willis_grid *grid,
                                                           const uint8_t *within, double unit,
-                                                          struct willis_error *err);
+                                                          size_t room, struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
 /* Adds what an earlier look said, logit[set.rows]: the network sees p and log2(p + 1/16) of it. */
 void willis_hull_case_tell(struct willis_hull_case *c, const float *logit);

@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-enum { DIRECT_EDGE = 128, MOST_LEVELS = 8, LIKELY_CROWD = 3 };
+enum { DIRECT_EDGE = 128, MOST_LEVELS = 8 };
 static const double least_hope = 0.2;
 static const float empty_logit = -12;
 
@@ -29,14 +29,21 @@ bool willis_hull_is_large(const struct willis_grid *grid) {
   return grid->size[0] > DIRECT_EDGE || grid->size[1] > DIRECT_EDGE || grid->size[2] > DIRECT_EDGE;
 }
 
-/* How many rows a grid may come to: two views leave about 4 voxels in 128 of 128³, and of finer
- * grids, after a coarser look, 3 in as many as an edge has. */
-static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined) {
+/* How many rows a grid may come to: two views leave about 4 voxels in 128 of 128³, more views less,
+ * and of finer grids, after a coarser look, about 2 in as many as an edge has. */
+static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined, int views) {
   ptrdiff_t edge = 1;
   for (int a = 0; a < 3; a++)
     if (grid->size[a] > edge) edge = grid->size[a];
-  const double share = (refined ? 3.2 : 5) / (double)edge;
+  const double share =
+      (refined ? 2.6 * pow(2.0 / views, 0.25) : 5 * sqrt(2.0 / views)) / (double)edge;
   return (ptrdiff_t)(fmin(share, 1) * (double)willis_grid_count(grid));
+}
+
+/* What is said about a half grid and where it leaves hope, which is there while a finer case is
+ * made. */
+static size_t said_bytes(const struct willis_grid *half) {
+  return (size_t)willis_grid_count(half) * (1 + sizeof(float));
 }
 
 static size_t larger(size_t a, size_t b) {
@@ -49,17 +56,16 @@ size_t willis_hull_levels_bytes(const struct willis_projections *stack,
   const int views = (int)stack->view_count;
   size_t most = 0;
   for (int l = 0; l + 1 < MOST_LEVELS && willis_hull_is_large(&level); l++, level = half) {
-    const ptrdiff_t rows = likely_rows(&level, true), rays = willis_hull_set_rays(stack, &level);
+    const ptrdiff_t rows = likely_rows(&level, true, views),
+                    rays = willis_hull_set_rays(stack, &level);
     half = willis_half_grid(&level);
-    /* While it is made, there is what was said. */
-    const size_t said = (size_t)willis_grid_count(&half) * (1 + sizeof(float));
-    most = larger(most, said + willis_hull_set_making_bytes(0, rows, rays, views));
-    most = larger(
-        most, willis_hull_case_bytes_from(0, level.size, rows, LIKELY_CROWD, rays, views, false));
+    most = larger(most, said_bytes(&half) + willis_hull_set_making_bytes(0, rows, rays, views));
+    most = larger(most, willis_hull_case_bytes_from(0, level.size, rows, WILLIS_HULL_CROWD, rays,
+                                                    views, false));
   }
   return larger(most, willis_hull_case_bytes_from(
-                          willis_grid_count(&level), level.size, likely_rows(&level, false),
-                          LIKELY_CROWD, willis_hull_set_rays(stack, &level), views, false));
+                          willis_grid_count(&level), level.size, likely_rows(&level, false, views),
+                          WILLIS_HULL_CROWD, willis_hull_set_rays(stack, &level), views, false));
 }
 
 static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) {
@@ -146,13 +152,16 @@ static enum willis_status ask(struct willis_hull_case *c, const struct willis_ne
 /* From a case on a half grid to one on `grid`. */
 static enum willis_status refine(struct willis_hull_case *c, const struct willis_network *network,
                                  const struct willis_projections *stack,
-                                 const struct willis_grid *grid, struct willis_error *err) {
+                                 const struct willis_grid *grid, size_t room,
+                                 struct willis_error *err) {
   struct said said = {.grid = willis_half_grid(grid), .logit = NULL};
   uint8_t *within = NULL;
   const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
   enum willis_status status = ask(c, network, &said, &within, err);
   willis_hull_case_release(c);
-  if (!status) status = willis_hull_case_refine(c, stack, grid, within, unit, err);
+  const size_t taken = said_bytes(&said.grid);
+  if (room) room = room > taken ? room - taken : 1;
+  if (!status) status = willis_hull_case_refine(c, stack, grid, within, unit, room, err);
   willis_release(within);
   if (!status) status = pass_on(c, grid, &said, err);
   willis_release(said.logit);
@@ -162,13 +171,14 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
 enum willis_status willis_hull_case_of(struct willis_hull_case *c,
                                        const struct willis_projections *stack,
                                        const struct willis_network *network,
-                                       const struct willis_grid *grid, struct willis_error *err) {
+                                       const struct willis_grid *grid, size_t room,
+                                       struct willis_error *err) {
   struct willis_grid level[MOST_LEVELS] = {*grid};
   int l = 0;
   for (; l + 1 < MOST_LEVELS && willis_hull_is_large(&level[l]); l++)
     level[l + 1] = willis_half_grid(&level[l]);
-  enum willis_status status = willis_hull_case_init(c, stack, &level[l], err);
-  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], err);
+  enum willis_status status = willis_hull_case_init(c, stack, &level[l], room, err);
+  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], room, err);
   if (status) willis_hull_case_release(c);
   return status;
 }

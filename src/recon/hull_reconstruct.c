@@ -29,15 +29,17 @@ static enum willis_status write_planes(const struct willis_hull_set *set, const 
   return status;
 }
 
-static enum willis_status
-reconstruct_upright(const struct willis_projections *stack, const struct willis_network *network,
-                    const struct willis_grid *grid, const struct willis_plane_sink *sink,
-                    const struct willis_plane_sink *ambiguity, struct willis_error *err) {
+static enum willis_status reconstruct_upright(const struct willis_projections *stack,
+                                              const struct willis_network *network,
+                                              const struct willis_grid *grid,
+                                              const struct willis_plane_sink *sink,
+                                              const struct willis_plane_sink *ambiguity,
+                                              size_t room, struct willis_error *err) {
   struct willis_calibration calibration;
   struct willis_hull_case c;
   float *value = NULL, *doubt = NULL;
   enum willis_status status = willis_calibration_of(network, &calibration, err);
-  if (!status) status = willis_hull_case_of(&c, stack, network, grid, err);
+  if (!status) status = willis_hull_case_of(&c, stack, network, grid, room, err);
   if (status) return status;
   const double temperature =
       willis_calibration_at(&calibration, stack->mode, stack->view_count, 0.5).temperature;
@@ -61,10 +63,10 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
                                            const struct willis_network *network,
                                            const struct willis_grid *grid,
                                            const struct willis_plane_sink *sink,
-                                           const struct willis_plane_sink *ambiguity,
+                                           const struct willis_plane_sink *ambiguity, size_t room,
                                            struct willis_error *err) {
   if (!willis_hull_pose_is_turned(stack, grid))
-    return reconstruct_upright(stack, network, grid, sink, ambiguity, err);
+    return reconstruct_upright(stack, network, grid, sink, ambiguity, room, err);
   const ptrdiff_t size = grid->size[0] * grid->size[1];
   struct willis_hull_pose pose;
   float *plane = willis_take(size, sizeof *plane);
@@ -76,7 +78,7 @@ enum willis_status willis_hull_reconstruct(const struct willis_projections *stac
     const struct willis_plane_sink to[2] = {{willis_hull_pose_write, &back[0]},
                                             {willis_hull_pose_write, &back[1]}};
     status = reconstruct_upright(&pose.stack, network, &pose.grid, &to[0],
-                                 ambiguity ? &to[1] : NULL, err);
+                                 ambiguity ? &to[1] : NULL, room, err);
     willis_hull_pose_release(&pose);
   }
   willis_release(plane);
@@ -88,5 +90,5 @@ enum willis_status willis_hull_reconstruct_whole(const struct willis_projections
                                                  struct willis_volume *probability,
                                                  struct willis_error *err) {
   struct willis_plane_sink sink = {willis_keep_planes, probability};
-  return willis_hull_reconstruct(stack, network, &probability->grid, &sink, NULL, err);
+  return willis_hull_reconstruct(stack, network, &probability->grid, &sink, NULL, 0, err);
 }

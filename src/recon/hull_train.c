@@ -81,11 +81,11 @@ static enum willis_status case_to_learn(const struct willis_run *run,
                                         const struct willis_projections *stack,
                                         struct willis_grid *grid, struct willis_hull_case *c,
                                         struct willis_error *err) {
-  enum willis_status status = willis_hull_case_of(c, stack, run->network, grid, err);
+  enum willis_status status = willis_hull_case_of(c, stack, run->network, grid, 0, err);
   while (!status && !c->set.rows && willis_hull_is_large(grid)) {
     willis_hull_case_release(c);
     *grid = willis_half_grid(grid);
-    status = willis_hull_case_of(c, stack, run->network, grid, err);
+    status = willis_hull_case_of(c, stack, run->network, grid, 0, err);
   }
   return status;
 }

@@ -104,6 +104,18 @@ static void warn_about_size(const struct willis_network *network, const struct w
                 n[0], card->size);
 }
 
+/* Beside what the plan takes. */
+static size_t held(const struct willis_reconstruct_options *options, const struct willis_grid *grid,
+                   bool whole) {
+  return options->held_memory + (whole ? (size_t)willis_grid_count(grid) * sizeof(float) : 0);
+}
+
+/* What is left for the plan, 0 for as much as it wants. */
+static size_t room(const struct willis_reconstruct_options *options, const struct willis_grid *grid,
+                   bool whole) {
+  return options->max_memory ? options->max_memory - held(options, grid, whole) : 0;
+}
+
 /* Everything that can be refused, before any work. */
 static enum willis_status prepare(const struct willis_projections *stack,
                                   const struct willis_network *network,
@@ -128,8 +140,7 @@ static enum willis_status prepare(const struct willis_projections *stack,
   else if (!status)
     status = willis_projections_output_grid(stack, 0, 0, grid, err);
   if (status) return status;
-  size_t result = whole ? (size_t)willis_grid_count(grid) * sizeof(float) : 0;
-  status = willis_reconstruct_plan(stack, network, grid, options->held_memory + result,
+  status = willis_reconstruct_plan(stack, network, grid, held(options, grid, whole),
                                    options->max_memory, plan, err);
   if (!status) warn_about_size(network, grid, described ? &card : NULL, warnings);
   return status;
@@ -137,12 +148,14 @@ static enum willis_status prepare(const struct willis_projections *stack,
 
 static enum willis_status run(const struct willis_projections *stack,
                               const struct willis_network *network, const struct willis_grid *grid,
-                              ptrdiff_t height, const struct willis_plane_sink *ambiguity,
+                              ptrdiff_t height, size_t most,
+                              const struct willis_plane_sink *ambiguity,
                               const struct willis_progress *progress,
                               const struct willis_plane_sink *sink, struct willis_error *err) {
   struct willis_feed feed = {.stack = stack, .grid = grid, .progress = progress};
   struct willis_plane_source source = {willis_feed_read, &feed};
-  if (is_hull(network)) return willis_hull_reconstruct(stack, network, grid, sink, ambiguity, err);
+  if (is_hull(network))
+    return willis_hull_reconstruct(stack, network, grid, sink, ambiguity, most, err);
   if (draws_slices(network))
     return willis_slice_reconstruct(stack, network, grid, progress, sink, err);
   enum willis_status status = willis_feed_range(&feed, height, err);
@@ -164,8 +177,9 @@ enum willis_status willis_reconstruct_slabs(const struct willis_projections *sta
   struct willis_grid grid;
   struct willis_reconstruct_plan plan;
   enum willis_status status = prepare(stack, network, options, warnings, false, &grid, &plan, err);
-  return status ? status
-                : run(stack, network, &grid, plan.height, options->ambiguity, progress, sink, err);
+  if (status) return status;
+  return run(stack, network, &grid, plan.height, room(options, &grid, false), options->ambiguity,
+             progress, sink, err);
 }
 
 enum willis_status willis_reconstruct(const struct willis_projections *stack,
@@ -181,7 +195,8 @@ enum willis_status willis_reconstruct(const struct willis_projections *stack,
   enum willis_status status = prepare(stack, network, options, warnings, true, &grid, &plan, err);
   if (!status) status = willis_volume_create(probability, &grid, err);
   if (!status)
-    status = run(stack, network, &grid, plan.height, options->ambiguity, progress, &sink, err);
+    status = run(stack, network, &grid, plan.height, room(options, &grid, true), options->ambiguity,
+                 progress, &sink, err);
   if (status) willis_volume_release(probability);
   return status;
 }

@@ -101,7 +101,7 @@ static void relax(struct relaxation *r, struct willis_volume *volume) {
 enum willis_status willis_hull_continuity(const struct willis_projections *stack,
                                           struct willis_volume *volume, struct willis_error *err) {
   struct willis_hull_set set;
-  enum willis_status status = willis_hull_set_init(&set, stack, &volume->grid, err);
+  enum willis_status status = willis_hull_set_init(&set, stack, &volume->grid, 0, err);
   if (status) return status;
   struct relaxation r = {.set = &set, .size = volume->grid.size, .belief = volume->voxels};
   memset(volume->voxels, 0, (size_t)willis_grid_count(&volume->grid) * sizeof *volume->voxels);

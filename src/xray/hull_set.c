@@ -318,11 +318,23 @@ static double least_of(const struct willis_hull_set *set, const struct willis_pr
   return set->unit * (sum ? WILLIS_HULL_SET_LEAST_SUM : WILLIS_HULL_SET_LEAST_MAX);
 }
 
+static enum willis_status refuse_more(const struct willis_hull_set *set,
+                                      const struct willis_grid *grid, ptrdiff_t most,
+                                      struct willis_error *err) {
+  if (!most || set->rows <= most) return WILLIS_OK;
+  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
+                     "the views leave %td of %td×%td×%td voxels, more than the %td that the memory "
+                     "allowed is enough for; views without noise that fit together leave less, a "
+                     "smaller size needs less",
+                     set->rows, grid->size[0], grid->size[1], grid->size[2], most);
+}
+
 /* ---- a set, from a hull or from a coarser set ---- */
 
 enum willis_status willis_hull_set_init(struct willis_hull_set *set,
                                         const struct willis_projections *stack,
-                                        const struct willis_grid *grid, struct willis_error *err) {
+                                        const struct willis_grid *grid, ptrdiff_t most_rows,
+                                        struct willis_error *err) {
   struct willis_volume hull = {0};
   double most = 0;
   const ptrdiff_t pixels = stack->columns * stack->rows * stack->view_count;
@@ -336,6 +348,7 @@ enum willis_status willis_hull_set_init(struct willis_hull_set *set,
   /* A black stack shows nothing, not everything. */
   if (!status) status = list_voxels(set, &hull, most > 0 ? least_of(set, stack) : INFINITY, err);
   willis_volume_release(&hull);
+  if (!status) status = refuse_more(set, grid, most_rows, err);
   if (!status) status = describe(set, stack, grid, err);
   if (status) willis_hull_set_release(set);
   return status;
@@ -400,10 +413,11 @@ static enum willis_status list_within(struct willis_hull_set *set,
 enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
                                           const struct willis_projections *stack,
                                           const struct willis_grid *grid, const uint8_t *within,
-                                          double unit, struct willis_error *err) {
+                                          double unit, ptrdiff_t most, struct willis_error *err) {
   enum willis_status status = begin(set, stack, grid, err);
   set->unit = unit;
   if (!status) status = list_within(set, stack, grid, within, least_of(set, stack), err);
+  if (!status) status = refuse_more(set, grid, most, err);
   if (!status) status = describe(set, stack, grid, err);
   if (status) willis_hull_set_release(set);
   return status;

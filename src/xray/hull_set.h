@@ -43,12 +43,13 @@ struct willis_hull_set {
   float *share;      /* [rows] 1/(views that see it), 0 for none */
 };
 
-/* Views of either kind. The caller releases the set, also an empty one. GEOMETRY, OUT_OF_MEMORY,
- * INVALID_ARGUMENT (more than 254 views, 2^31 voxels or more). */
+/* Views of either kind. The caller releases the set, also an empty one. GEOMETRY, OUT_OF_MEMORY
+ * (also when there are more than `most` rows; 0: as many as there are), INVALID_ARGUMENT (more than
+ * 254 views, 2^31 voxels or more). */
 WILLIS_CHECKED enum willis_status willis_hull_set_init(struct willis_hull_set *set,
                                                        const struct willis_projections *stack,
                                                        const struct willis_grid *grid,
-                                                       struct willis_error *err);
+                                                       ptrdiff_t most, struct willis_error *err);
 /* The same on a finer grid, of those of its voxels that lie in the marked voxels of a grid half as
  * fine: within[ceil(z/2)·ceil(y/2)·ceil(x/2)], not 0 where marked; `unit` is that of the coarser
  * set, halved for SUM. No volume is made. */
@@ -56,7 +57,7 @@ WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set 
                                                          const struct willis_projections *stack,
                                                          const struct willis_grid *grid,
                                                          const uint8_t *within, double unit,
-                                                         struct willis_error *err);
+                                                         ptrdiff_t most, struct willis_error *err);
 /* The most rays that a view of the stack has. */
 ptrdiff_t willis_hull_set_rays(const struct willis_projections *stack,
                                const struct willis_grid *grid);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <math.h>
 
 #include "base/memory.h"
@@ -97,9 +98,9 @@ static void each_look_is_told_of_the_last(void **state) {
   struct head head = head_of(32, WILLIS_PROJECTION_MAX);
   struct willis_network *network = network_of();
   struct willis_hull_case c, by_hand;
-  assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, NULL),
+  assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, 0, NULL),
                    WILLIS_OK);
-  assert_int_equal(willis_hull_case_init(&by_hand, &head.stack, &head.volume.grid, NULL),
+  assert_int_equal(willis_hull_case_init(&by_hand, &head.stack, &head.volume.grid, 0, NULL),
                    WILLIS_OK);
   const ptrdiff_t rows = c.set.rows;
   assert_true(rows > 100 && rows == by_hand.set.rows && !c.told);
@@ -142,9 +143,9 @@ static void all_hope_leaves_the_hull(void **state) {
     struct head head = head_of(136, (enum willis_projection_mode)mode);
     struct willis_network *network = network_saying(2);
     struct willis_hull_case whole, c;
-    assert_int_equal(willis_hull_case_init(&whole, &head.stack, &head.volume.grid, NULL),
+    assert_int_equal(willis_hull_case_init(&whole, &head.stack, &head.volume.grid, 0, NULL),
                      WILLIS_OK);
-    assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, NULL),
+    assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, 0, NULL),
                      WILLIS_OK);
     assert_true(c.told && c.set.rows > 0.9 * (double)whole.set.rows);
     ptrdiff_t vessel = 0, listed = 0, inside = 0;
@@ -171,7 +172,7 @@ static void no_hope_leaves_nothing(void **state) {
   struct willis_network *network = network_saying(-3);
   struct willis_volume probability;
   struct willis_hull_case c;
-  assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, NULL),
+  assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, 0, NULL),
                    WILLIS_OK);
   assert_int_equal(c.set.rows, 0);
   willis_hull_case_release(&c);
@@ -198,7 +199,7 @@ static void every_allocation_may_fail(void **state) {
     struct willis_error err;
     assert_true(n < 200);
     failing_allocator_use(&failing);
-    status = willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, &err);
+    status = willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, 0, &err);
     willis_hull_case_release(&c);
     failing_allocator_use(NULL);
     assert_true(status == WILLIS_OK || status == WILLIS_OUT_OF_MEMORY);
@@ -207,6 +208,65 @@ static void every_allocation_may_fail(void **state) {
   assert_true(n > 20);
   willis_network_destroy(network);
   head_release(&head);
+}
+
+struct meter {
+  size_t now, most;
+};
+static void *metered_allocate(size_t bytes, size_t alignment, void *context) {
+  struct meter *meter = context;
+  void *block = NULL;
+  if (posix_memalign(&block, alignment, bytes)) return NULL;
+  meter->now += malloc_usable_size(block);
+  if (meter->most < meter->now) meter->most = meter->now;
+  return block;
+}
+static void metered_release(void *block, void *context) {
+  ((struct meter *)context)->now -= malloc_usable_size(block);
+  free(block);
+}
+
+static size_t most_bytes(const struct head *head, const struct willis_network *network, size_t room,
+                         enum willis_status *status) {
+  struct meter meter = {0};
+  const struct willis_allocator metered = {metered_allocate, metered_release, &meter};
+  struct willis_hull_case c;
+  willis_allocator_set(&metered);
+  *status = willis_hull_case_of(&c, &head->stack, network, &head->volume.grid, room, NULL);
+  float *logit = *status ? NULL : willis_take(c.set.rows, sizeof *logit);
+  if (logit) *status = willis_hull_case_decide(&c, network, logit, NULL);
+  willis_release(logit);
+  willis_hull_case_release(&c);
+  willis_allocator_set(NULL);
+  assert_int_equal(meter.now, 0);
+  return meter.most;
+}
+
+/* Either all is done within the room, or the hull is refused before it takes more. Beside what is
+ * counted are a few small tables. */
+static void no_more_than_the_room_is_taken(void **state) {
+  (void)state;
+  enum { ROOMS = 24, TABLES = 64 << 10 };
+  for (int mode = 0; mode < 2; mode++) {
+    struct head head = head_of(136, (enum willis_projection_mode)mode);
+    struct willis_network *network = network_saying(2);
+    enum willis_status status;
+    const size_t whole = most_bytes(&head, network, 0, &status);
+    assert_int_equal(status, WILLIS_OK);
+    int refused = 0, done = 0;
+    for (int i = 1; i <= ROOMS; i++) {
+      const size_t room = whole * (size_t)i / (ROOMS / 2),
+                   most = most_bytes(&head, network, room, &status);
+      assert_true(status == WILLIS_OK || status == WILLIS_OUT_OF_MEMORY);
+      assert_true(most <= room + TABLES);
+      refused += status == WILLIS_OUT_OF_MEMORY;
+      done += status == WILLIS_OK;
+      assert_true(done == 0 || status == WILLIS_OK);
+    }
+    assert_true(refused > 3 && done > 3);
+    willis_network_destroy(network);
+    head_release(&head);
+  }
 }
 
 /* The first step of seed 0 is about the fine grid, of which a network without hope leaves nothing:
@@ -260,6 +320,7 @@ int main(void) {
       cmocka_unit_test(all_hope_leaves_the_hull),
       cmocka_unit_test(no_hope_leaves_nothing),
       cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(no_more_than_the_room_is_taken),
       cmocka_unit_test_setup_teardown(learns_on_large_grids, scratch_make, remove_scratch_tree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

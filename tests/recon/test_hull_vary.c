@@ -283,7 +283,7 @@ static void a_case_takes_what_it_says(void **state) {
     const size_t before = atomic_load(&counting.held);
     atomic_store(&counting.peak, before);
     for (int turn = 0; turn < 2; turn++) {
-      assert_int_equal(willis_hull_case_init(&c, &stack, &stack.grid, &err), WILLIS_OK);
+      assert_int_equal(willis_hull_case_init(&c, &stack, &stack.grid, 0, &err), WILLIS_OK);
       assert_true(c.set.rows > 100);
       float *value = willis_take_zeroed(c.set.rows, sizeof *value);
       const struct willis_hull_lesson lesson = {.input = c.input, .target = value};
@@ -319,7 +319,7 @@ static void hulls_have_room(void **state) {
         show(size, 2, sum ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX);
     struct willis_hull_set set;
     assert_int_equal(willis_projections_disturb(&stack, &d, NULL), WILLIS_OK);
-    assert_int_equal(willis_hull_set_init(&set, &stack, &stack.grid, NULL), WILLIS_OK);
+    assert_int_equal(willis_hull_set_init(&set, &stack, &stack.grid, 0, NULL), WILLIS_OK);
     assert_true(set.rows <= willis_hull_case_room(size, d.photons > 0));
     willis_hull_set_release(&set);
     willis_projections_release(&stack);

@@ -39,7 +39,7 @@ static struct scene look(const struct willis_volume *volume, const double *angle
   s.stack.mode = mode;
   for (int v = 0; v < views; v++) s.stack.view[v] = willis_view_parallel(angle[v], &volume->grid);
   assert_ok(willis_project(volume, &s.stack, &err));
-  assert_ok(willis_hull_set_init(&s.set, &s.stack, &volume->grid, &err));
+  assert_ok(willis_hull_set_init(&s.set, &s.stack, &volume->grid, 0, &err));
   s.probability = willis_take(s.set.rows, sizeof(float));
   s.ambiguity = willis_take(s.set.rows, sizeof(float));
   for (ptrdiff_t i = 0; i < s.set.rows; i++) s.probability[i] = probability;

@@ -120,7 +120,7 @@ static void explains_every_picture(void **state) {
       assert_true(belief.voxels[i] >= 0);
       assert_true((double)belief.voxels[i] <= (double)hull.voxels[i] / 100 + 1e-5);
     }
-    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
     for (int v = 0; v < set.views; v++)
       for (ptrdiff_t ray = 0; ray < set.rays; ray++) {
         bool crossed = false, explained = false;

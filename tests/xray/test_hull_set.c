@@ -38,7 +38,7 @@ static void lists_what_the_hull_leaves(void **state) {
   struct willis_projections stack = views_of(&volume, 4, 31, WILLIS_PROJECTION_MAX);
   assert_ok(willis_volume_create(&hull, &volume.grid, &err));
   assert_ok(willis_hull(&stack, &hull, &err));
-  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
   ptrdiff_t row = 0;
   for (int32_t i = 0; i < N * N * N; i++) {
     if ((double)hull.voxels[i] < 100 * WILLIS_HULL_SET_LEAST_MAX) continue;
@@ -112,7 +112,7 @@ static void sees_linear_pictures_exactly(void **state) {
   for (int cone = 0; cone < 2; cone++) {
     struct willis_projections stack = ramp_stack(&grid, cone);
     struct willis_hull_set set;
-    assert_ok(willis_hull_set_init(&set, &stack, &grid, &err));
+    assert_ok(willis_hull_set_init(&set, &stack, &grid, 0, &err));
     assert_int_equal(set.rows, 16 * 16 * 16);
     ptrdiff_t inner_rows = 0;
     for (ptrdiff_t row = 0; row < set.rows; row++)
@@ -147,7 +147,7 @@ static void rays_are_a_voxel_apart(void **state) {
   struct willis_hull_set set;
   struct willis_volume volume = box(9, 14);
   struct willis_projections stack = views_of(&volume, 3, 40, WILLIS_PROJECTION_MAX);
-  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
   for (int v = 0; v < set.views; v++)
     for (ptrdiff_t a = 0; a < set.rows; a++) {
       double column, down, across_mean = 0, down_mean = 0, whole = 0;
@@ -178,9 +178,9 @@ static void scale_of_the_pictures_is_of_no_account(void **state) {
   for (int mode = 0; mode < 2; mode++) {
     struct willis_hull_set set, louder;
     struct willis_projections stack = views_of(&volume, 3, 31, (enum willis_projection_mode)mode);
-    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
     for (ptrdiff_t i = 0; i < pixel_count(&stack); i++) stack.pixels[i] *= 8;
-    assert_ok(willis_hull_set_init(&louder, &stack, &volume.grid, &err));
+    assert_ok(willis_hull_set_init(&louder, &stack, &volume.grid, 0, &err));
     assert_int_equal(set.rows, louder.rows);
     assert_true(set.rows > 0);
     assert_memory_equal(set.voxel, louder.voxel, (size_t)set.rows * sizeof *set.voxel);
@@ -220,7 +220,7 @@ static void black_pictures_show_nothing(void **state) {
   for (int mode = 0; mode < 2; mode++) {
     struct willis_hull_set set;
     struct willis_projections stack = views_of(&volume, 2, 90, (enum willis_projection_mode)mode);
-    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, &err));
+    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
     assert_int_equal(set.rows, 0);
     willis_hull_set_release(&set);
     willis_projections_release(&stack);
@@ -235,10 +235,10 @@ static void same_bits_for_any_threads(void **state) {
   struct willis_volume volume = box(7, 16);
   struct willis_projections stack = views_of(&volume, 3, 31, WILLIS_PROJECTION_SUM);
   willis_parallel_set_threads(1);
-  assert_ok(willis_hull_set_init(&first, &stack, &volume.grid, &err));
+  assert_ok(willis_hull_set_init(&first, &stack, &volume.grid, 0, &err));
   for (int threads = 2; threads <= 8; threads *= 2) {
     willis_parallel_set_threads(threads);
-    assert_ok(willis_hull_set_init(&other, &stack, &volume.grid, &err));
+    assert_ok(willis_hull_set_init(&other, &stack, &volume.grid, 0, &err));
     assert_int_equal(other.rows, first.rows);
     assert_memory_equal(other.seen, first.seen,
                         (size_t)(first.rows * 3 * SEEN) * sizeof *first.seen);
@@ -263,7 +263,7 @@ static void every_allocation_may_fail(void **state) {
     struct willis_hull_set set;
     assert_true(n < 100);
     failing_allocator_use(&failing);
-    status = willis_hull_set_init(&set, &stack, &volume.grid, NULL);
+    status = willis_hull_set_init(&set, &stack, &volume.grid, 0, NULL);
     if (!status) willis_hull_set_release(&set);
     failing_allocator_use(NULL);
     assert_true(status == WILLIS_OK || status == WILLIS_OUT_OF_MEMORY);
