@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "io/angiogram.h"
+#include "metered_allocator.h"
 
-#include <malloc.h>
 #include <time.h>
 
 enum { MOST_BYTES = 32 << 20, TRIES = 5 };
@@ -16,24 +16,6 @@ static const double most_s = 1;
 #else
 static const double most_s = 0.1;
 #endif
-
-/* An allocator that counts bytes. */
-struct meter {
-  size_t now, most;
-};
-static void *metered_allocate(size_t bytes, size_t alignment, void *context) {
-  struct meter *meter = context;
-  void *block = NULL;
-  if (posix_memalign(&block, alignment, bytes)) return NULL;
-  meter->now += malloc_usable_size(block);
-  if (meter->now > meter->most) meter->most = meter->now;
-  return block;
-}
-static void metered_release(void *block, void *context) {
-  struct meter *meter = context;
-  meter->now -= malloc_usable_size(block);
-  free(block);
-}
 
 static enum willis_status read_whatever(const char *path, struct willis_error *err) {
   enum willis_file_kind kind;
@@ -79,10 +61,9 @@ static void test_every_file(void **state) {
     if (line[0] == '#') continue;
     assert_int_equal(sscanf(line, "%127s %63s %255[^\n]", name, status_name, part), 3);
     snprintf(path, sizeof path, "../bad/%s", name);
-    struct meter meter = {0};
-    const struct willis_allocator metered = {metered_allocate, metered_release, &meter};
+    struct metered_allocator meter = {0};
     struct willis_error err = {.message = ""};
-    willis_allocator_set(&metered);
+    metered_allocator_use(&meter);
     /* The least of a few: a busy machine's caches are not the file's fault. */
     enum willis_status status = WILLIS_OK;
     double least_s = INFINITY;
@@ -91,9 +72,9 @@ static void test_every_file(void **state) {
       status = read_whatever(path, &err);
       least_s = fmin(least_s, processor_s() - begun_s);
     }
-    willis_allocator_set(NULL);
+    metered_allocator_use(NULL);
     if (least_s > most_s) fail_msg("%s: %.3f s of processor time", name, least_s);
-    assert_int_equal(meter.now, 0);
+    assert_int_equal(meter.held, 0);
     if (meter.most > MOST_BYTES) fail_msg("%s: %zu bytes were taken", name, meter.most);
     if (strcmp(willis_status_name(status), status_name) || !strstr(err.message, part))
       fail_msg("%s: %s, \"%s\"; expected %s, \"%s\"", name, willis_status_name(status), err.message,

@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <malloc.h>
 #include <math.h>
 
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "failing_allocator.h"
+#include "metered_allocator.h"
 #include "patients.h"
 #include "recon/hull_levels.h"
 #include "recon/hull_reconstruct.h"
@@ -210,35 +210,18 @@ static void every_allocation_may_fail(void **state) {
   head_release(&head);
 }
 
-struct meter {
-  size_t now, most;
-};
-static void *metered_allocate(size_t bytes, size_t alignment, void *context) {
-  struct meter *meter = context;
-  void *block = NULL;
-  if (posix_memalign(&block, alignment, bytes)) return NULL;
-  meter->now += malloc_usable_size(block);
-  if (meter->most < meter->now) meter->most = meter->now;
-  return block;
-}
-static void metered_release(void *block, void *context) {
-  ((struct meter *)context)->now -= malloc_usable_size(block);
-  free(block);
-}
-
 static size_t most_bytes(const struct head *head, const struct willis_network *network, size_t room,
                          enum willis_status *status) {
-  struct meter meter = {0};
-  const struct willis_allocator metered = {metered_allocate, metered_release, &meter};
+  struct metered_allocator meter = {0};
   struct willis_hull_case c;
-  willis_allocator_set(&metered);
+  metered_allocator_use(&meter);
   *status = willis_hull_case_of(&c, &head->stack, network, &head->volume.grid, room, NULL);
   float *logit = *status ? NULL : willis_take(c.set.rows, sizeof *logit);
   if (logit) *status = willis_hull_case_decide(&c, network, logit, NULL);
   willis_release(logit);
   willis_hull_case_release(&c);
-  willis_allocator_set(NULL);
-  assert_int_equal(meter.now, 0);
+  metered_allocator_use(NULL);
+  assert_int_equal(meter.held, 0);
   return meter.most;
 }
 
