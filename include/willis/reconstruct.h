@@ -24,7 +24,8 @@ struct willis_model_card {
   struct willis_calibration calibration;
   char trained_on[128];
 };
-/* FORMAT when a key is missing or is not as it should be. */
+/* FORMAT when a key is missing or is not as it should be, UNSUPPORTED for a hull network that
+ * learned from other inputs than this version shows. */
 WILLIS_API WILLIS_CHECKED enum willis_status
 willis_model_describe(const struct willis_network *network, struct willis_model_card *card,
                       struct willis_error *err);
@@ -51,7 +52,8 @@ willis_model_find(const char *name, const char *const *folder, int folder_count,
 
 struct willis_reconstruct_options {
   const struct willis_grid *grid; /* the output's; null: willis_projections_output_grid() */
-  size_t max_memory;              /* bytes; 0: no limit. Refused before any work. */
+  size_t max_memory;              /* bytes; 0: no limit. Refused before any work, but network "hull"
+                                     also when a hull turns out larger than its plan */
   size_t held_memory;             /* what of max_memory the caller has taken already */
   bool any_model;                 /* skip willis_model_check() */
   /* Network "hull" (else UNSUPPORTED): where the slices of the ambiguity go, in [0,1], after those
@@ -60,7 +62,8 @@ struct willis_reconstruct_options {
   const struct willis_plane_sink *ambiguity;
 };
 
-/* How many slices are worked on at a time, and the bytes that this takes, `held` included. */
+/* How many slices are worked on at a time, and the bytes that this takes, `held` included: of
+ * network "hull" a guess, since only the hull tells how large it is. */
 struct willis_reconstruct_plan {
   ptrdiff_t height;
   size_t bytes;

@@ -140,16 +140,14 @@ void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_in
   if (arena->used < end) arena->used = end;
 }
 
-size_t willis_hull_plan_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, int crowd,
-                                   ptrdiff_t rays, int views, bool training) {
+size_t willis_hull_plan_bytes(const ptrdiff_t rows[WILLIS_LATTICE_LEVELS], ptrdiff_t rays,
+                              int views, bool training) {
   struct willis_lattice lattice = {0};
   struct willis_arena counting = {0};
   struct willis_hull_plan plan;
-  ptrdiff_t rows[WILLIS_LATTICE_LEVELS];
-  willis_lattice_most_rows(size, count, crowd, rows);
   for (int l = 0; l < WILLIS_LATTICE_LEVELS; l++) lattice.level[l].rows = rows[l];
   const struct willis_hull_input input = {.lattice = &lattice,
-                                          .views = {.rows = count, .rays = rays, .views = views}};
+                                          .views = {.rows = rows[0], .rays = rays, .views = views}};
   willis_hull_plan(&plan, &input, training, &counting);
   return counting.peak;
 }

@@ -42,12 +42,16 @@ struct willis_hull_plan {
 
 extern const struct willis_architecture willis_hull_architecture;
 
+/* Which inputs a model has learned from, `inputs` of its metadata: counted up when what the same
+ * numbers mean changes. 2: the unit of line integrals by their solution. */
+#define WILLIS_HULL_INPUTS "2"
+
 /* Takes every buffer from the arena, which may only count. */
 void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_input *input,
                       bool training, struct willis_arena *arena);
-/* What the buffers of any `count` voxels of a grid take at most; `crowd`: lattice.h. */
-size_t willis_hull_plan_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, int crowd,
-                                   ptrdiff_t rays, int views, bool training);
+/* What the buffers for a lattice of so many rows take. */
+size_t willis_hull_plan_bytes(const ptrdiff_t rows[WILLIS_LATTICE_LEVELS], ptrdiff_t rays,
+                              int views, bool training);
 /* p[layer_count]; the result is plan->logit. */
 void willis_hull_forward(struct willis_hull_plan *plan, const struct willis_block_parameters *p,
                          const struct willis_hull_input *input);

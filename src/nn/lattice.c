@@ -174,6 +174,24 @@ enum willis_status willis_lattice_init(struct willis_lattice *lattice, const ptr
   return status;
 }
 
+enum willis_status willis_lattice_count_rows(const ptrdiff_t size[3], ptrdiff_t count,
+                                             const int32_t *voxel,
+                                             ptrdiff_t rows[WILLIS_LATTICE_LEVELS],
+                                             struct willis_error *err) {
+  struct cells cells = {0}, above = {0};
+  enum willis_status status = first_cells(&cells, size, count, voxel, err);
+  for (int l = 0; l < WILLIS_LATTICE_LEVELS && !status; l++) {
+    rows[l] = cells.count;
+    if (l + 1 < WILLIS_LATTICE_LEVELS) status = coarser_cells(&above, &cells, err);
+    cells_release(&cells);
+    cells = above;
+    above = (struct cells){0};
+  }
+  cells_release(&cells);
+  cells_release(&above);
+  return status;
+}
+
 void willis_lattice_most_rows(const ptrdiff_t size[3], ptrdiff_t count, int crowd,
                               ptrdiff_t rows[WILLIS_LATTICE_LEVELS]) {
   ptrdiff_t cells[3] = {size[0], size[1], size[2]};
@@ -185,10 +203,8 @@ void willis_lattice_most_rows(const ptrdiff_t size[3], ptrdiff_t count, int crow
   }
 }
 
-size_t willis_lattice_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, int crowd) {
+size_t willis_lattice_bytes(const ptrdiff_t size[3], const ptrdiff_t rows[WILLIS_LATTICE_LEVELS]) {
   const size_t word = sizeof(uint64_t) + sizeof(int32_t);
-  ptrdiff_t rows[WILLIS_LATTICE_LEVELS];
-  willis_lattice_most_rows(size, count, crowd, rows);
   size_t numbers = 0;
   for (int l = 0; l < WILLIS_LATTICE_LEVELS; l++)
     numbers += (size_t)rows[l] * (WILLIS_AROUND + (l > 0 ? WILLIS_OCTANTS : 0) +

@@ -32,12 +32,18 @@ WILLIS_CHECKED enum willis_status willis_lattice_init(struct willis_lattice *lat
                                                       const ptrdiff_t size[3], ptrdiff_t count,
                                                       const int32_t *voxel,
                                                       struct willis_error *err);
-/* The rows that `count` voxels of the grid have on each level when a cell of the next level holds
- * `crowd` of a level on average, and the bytes that a lattice of them takes, its making included:
- * with `crowd` 1 the most that can be; hulls of vessels have 3 and more. */
+/* The rows that the same voxels will have on each level, without the tables. As
+ * willis_lattice_init(). */
+WILLIS_CHECKED enum willis_status willis_lattice_count_rows(const ptrdiff_t size[3],
+                                                            ptrdiff_t count, const int32_t *voxel,
+                                                            ptrdiff_t rows[WILLIS_LATTICE_LEVELS],
+                                                            struct willis_error *err);
+/* The rows that `count` voxels have when a cell of the next level holds `crowd` of a level on
+ * average: with `crowd` 1 the most that can be; hulls of vessels have 3 and more. */
 void willis_lattice_most_rows(const ptrdiff_t size[3], ptrdiff_t count, int crowd,
                               ptrdiff_t rows[WILLIS_LATTICE_LEVELS]);
-size_t willis_lattice_most_bytes(const ptrdiff_t size[3], ptrdiff_t count, int crowd);
+/* What a lattice of so many rows takes, its making included. */
+size_t willis_lattice_bytes(const ptrdiff_t size[3], const ptrdiff_t rows[WILLIS_LATTICE_LEVELS]);
 void willis_lattice_release(struct willis_lattice *lattice);
 
 #endif

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BINS_PER_UNIT = 64, REACH = 32, BINS = 2 * REACH * BINS_PER_UNIT };
+enum { BINS_PER_UNIT = 256, REACH = 32, BINS = 2 * REACH * BINS_PER_UNIT };
 static const double least_temperature = 0.05, most_temperature = 20, narrow = 1e-6;
 
 /* One kind of projection and number of views. */

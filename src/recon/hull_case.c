@@ -1,6 +1,8 @@
 /* From rays and voxels to tensors and index lists. */
 #include "recon/hull_case.h"
 
+#include "base/error.h"
+
 #include <math.h>
 
 _Static_assert((int)WILLIS_HULL_SET_SEEN == WILLIS_RAY_SEEN &&
@@ -13,17 +15,24 @@ ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons) {
   return (ptrdiff_t)(fmin(share, 1) * (double)(edge * edge * edge));
 }
 
-size_t willis_hull_case_bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], ptrdiff_t rows,
-                                   int crowd, ptrdiff_t rays, int views, bool training) {
-  const size_t making = willis_hull_set_making_bytes(voxels, rows, rays, views);
-  const size_t plan = willis_hull_plan_most_bytes(size, rows, crowd, rays, views, training);
+static size_t case_bytes(ptrdiff_t voxels, const ptrdiff_t size[3],
+                         const ptrdiff_t rows[WILLIS_LATTICE_LEVELS], ptrdiff_t rays, int views,
+                         bool training) {
+  const size_t making = willis_hull_set_making_bytes(voxels, rows[0], rays, views);
+  const size_t plan = willis_hull_plan_bytes(rows, rays, views, training);
   /* Targets or probabilities, and a plane of them. */
-  const size_t working = willis_hull_set_bytes(rows, views) +
-                         willis_lattice_most_bytes(size, rows, crowd) +
-                         (size_t)(rows + size[0] * size[1]) * sizeof(float);
+  const size_t working = willis_hull_set_bytes(rows[0], views) + willis_lattice_bytes(size, rows) +
+                         (size_t)(rows[0] + size[0] * size[1]) * sizeof(float);
   /* Between steps training keeps its buffers. */
   if (training) return plan + (making > working ? making : working);
   return making > working + plan ? making : working + plan;
+}
+
+size_t willis_hull_case_bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], ptrdiff_t count,
+                                   int crowd, ptrdiff_t rays, int views, bool training) {
+  ptrdiff_t rows[WILLIS_LATTICE_LEVELS];
+  willis_lattice_most_rows(size, count, crowd, rows);
+  return case_bytes(voxels, size, rows, rays, views, training);
 }
 
 size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
@@ -32,27 +41,54 @@ size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t
                                      training);
 }
 
-/* Of a hull made out of `voxels`, 0 when out of a coarser case. At least one: 0 is no limit. */
-static ptrdiff_t most_rows(size_t room, ptrdiff_t voxels, const struct willis_projections *stack,
-                           const struct willis_grid *grid) {
-  if (!room) return 0;
+static enum willis_status does_not_fit(ptrdiff_t rows, const struct willis_grid *grid, size_t bytes,
+                                       size_t room, struct willis_error *err) {
+  return willis_fail(
+      err, WILLIS_OUT_OF_MEMORY,
+      "%td of %td×%td×%td voxels to decide about take %.1f MiB, more than the %.1f MiB "
+      "that are left of the memory allowed; a smaller size needs less",
+      rows, grid->size[0], grid->size[1], grid->size[2], (double)bytes / (1 << 20),
+      (double)room / (1 << 20));
+}
+
+/* How many rows fit into the room, 0 for any, when they are made out of `voxels`, 0 for those of a
+ * coarser case. */
+static enum willis_status find_most(size_t room, ptrdiff_t voxels,
+                                    const struct willis_projections *stack,
+                                    const struct willis_grid *grid, ptrdiff_t *most,
+                                    struct willis_error *err) {
   const ptrdiff_t rays = willis_hull_set_rays(stack, grid);
-  ptrdiff_t fits = 1, above = willis_grid_count(grid) + 1;
-  while (above - fits > 1) {
-    const ptrdiff_t rows = fits + (above - fits) / 2;
+  ptrdiff_t above = willis_grid_count(grid) + 1;
+  *most = 0;
+  while (room && above - *most > 1) {
+    const ptrdiff_t rows = *most + (above - *most) / 2;
     const size_t bytes = willis_hull_case_bytes_from(voxels, grid->size, rows, WILLIS_HULL_CROWD,
                                                      rays, (int)stack->view_count, false);
-    *(bytes <= room ? &fits : &above) = rows;
+    if (bytes > room && rows == 1) return does_not_fit(1, grid, bytes, room, err);
+    *(bytes <= room ? most : &above) = rows;
   }
-  return fits;
+  return WILLIS_OK;
+}
+
+/* Voxels that lie alone have more cells above them than the crowd that was reckoned with. */
+static enum willis_status refuse_more(const struct willis_hull_case *c,
+                                      const struct willis_grid *grid, size_t room,
+                                      struct willis_error *err) {
+  ptrdiff_t rows[WILLIS_LATTICE_LEVELS];
+  enum willis_status status =
+      willis_lattice_count_rows(grid->size, c->set.rows, c->set.voxel, rows, err);
+  if (status) return status;
+  const size_t bytes = case_bytes(0, grid->size, rows, c->set.rays, c->set.views, false);
+  return bytes <= room ? WILLIS_OK : does_not_fit(rows[0], grid, bytes, room, err);
 }
 
 /* The lattice and the input of a set that is there; releases the set on failure. */
 static enum willis_status join(struct willis_hull_case *c, const struct willis_grid *grid,
-                               struct willis_error *err) {
+                               size_t room, struct willis_error *err) {
   if (!c->set.rows) return WILLIS_OK;
-  enum willis_status status =
-      willis_lattice_init(&c->lattice, grid->size, c->set.rows, c->set.voxel, err);
+  enum willis_status status = room ? refuse_more(c, grid, room, err) : WILLIS_OK;
+  if (!status)
+    status = willis_lattice_init(&c->lattice, grid->size, c->set.rows, c->set.voxel, err);
   if (status) {
     willis_hull_set_release(&c->set);
     return status;
@@ -75,9 +111,10 @@ enum willis_status willis_hull_case_init(struct willis_hull_case *c,
                                          const struct willis_grid *grid, size_t room,
                                          struct willis_error *err) {
   *c = (struct willis_hull_case){0};
-  const ptrdiff_t most = most_rows(room, willis_grid_count(grid), stack, grid);
-  enum willis_status status = willis_hull_set_init(&c->set, stack, grid, most, err);
-  return status ? status : join(c, grid, err);
+  ptrdiff_t most;
+  enum willis_status status = find_most(room, willis_grid_count(grid), stack, grid, &most, err);
+  if (!status) status = willis_hull_set_init(&c->set, stack, grid, most, err);
+  return status ? status : join(c, grid, room, err);
 }
 
 enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
@@ -85,9 +122,10 @@ enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                            const struct willis_grid *grid, const uint8_t *within,
                                            double unit, size_t room, struct willis_error *err) {
   *c = (struct willis_hull_case){0};
-  const ptrdiff_t most = most_rows(room, 0, stack, grid);
-  enum willis_status status = willis_hull_set_refine(&c->set, stack, grid, within, unit, most, err);
-  return status ? status : join(c, grid, err);
+  ptrdiff_t most;
+  enum willis_status status = find_most(room, 0, stack, grid, &most, err);
+  if (!status) status = willis_hull_set_refine(&c->set, stack, grid, within, unit, most, err);
+  return status ? status : join(c, grid, room, err);
 }
 
 void willis_hull_case_release(struct willis_hull_case *c) {

@@ -29,8 +29,8 @@ bool willis_hull_is_large(const struct willis_grid *grid) {
   return grid->size[0] > DIRECT_EDGE || grid->size[1] > DIRECT_EDGE || grid->size[2] > DIRECT_EDGE;
 }
 
-/* How many rows a grid may come to: two views leave about 4 voxels in 128 of 128³, more views less,
- * and of finer grids, after a coarser look, about 2 in as many as an edge has. */
+/* How many rows a grid may come to: two views leave some 4 voxels in 128 of 128³, more views less,
+ * and of finer grids, after a coarser look, some 2 in as many as an edge has. */
 static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined, int views) {
   ptrdiff_t edge = 1;
   for (int a = 0; a < 3; a++)

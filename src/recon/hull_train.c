@@ -68,6 +68,15 @@ static enum willis_projection_mode mode_number(const struct willis_train_options
   return number ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
 }
 
+/* One of them, and one time more the least: the fewest views have the most to teach. */
+static int view_count(const struct willis_train_options *options, ptrdiff_t number) {
+  int least = options->view_counts[0];
+  if (number < options->view_count_count) return options->view_counts[number];
+  for (int i = 1; i < options->view_count_count; i++)
+    if (least > options->view_counts[i]) least = options->view_counts[i];
+  return least;
+}
+
 /* Of grids that are looked at coarse first half of the steps are about a coarser one. */
 static struct willis_grid grid_of(const struct willis_run *run, const struct willis_grid *grid) {
   struct willis_grid of = *grid;
@@ -150,9 +159,7 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   struct willis_shown shown = willis_shown_pose(
       sampling.size, pick(run, DRAW_POSE, kind == UPRIGHT ? 2 : WILLIS_SHOWN_POSES));
   double start_deg = 0;
-  /* The first of them twice as often: the fewest views have the most to teach. */
-  sampling.views =
-      o->view_counts[pick(run, DRAW_COUNT, o->view_count_count + 1) % o->view_count_count];
+  sampling.views = view_count(o, pick(run, DRAW_COUNT, o->view_count_count + 1));
   sampling.mode = mode_number(o, &sampling, pick(run, DRAW_MODE, 2));
   if (kind == ANYHOW) {
     sampling.arc_deg = least_arc_deg + (most_arc_deg - least_arc_deg) * draw(run, DRAW_ARC);

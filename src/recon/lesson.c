@@ -2,6 +2,7 @@
 #include "recon/lesson.h"
 
 #include "base/error.h"
+#include "nn/hull_net.h"
 #include "recon/dataset.h"
 #include "recon/feed.h"
 #include "recon/hull_train.h"
@@ -136,6 +137,7 @@ static enum willis_status check_view_counts(const struct willis_run *run,
 
 static void add_views(const struct willis_run *run, struct willis_digest *digest) {
   const struct willis_train_options *o = run->options;
+  willis_digest_add_text(digest, "inputs %s\n", WILLIS_HULL_INPUTS);
   for (int i = 0; i < o->view_count_count; i++)
     willis_digest_add_text(digest, "views %d\n", o->view_counts[i]);
   willis_digest_add_text(digest, "both modes %d vary %d angle %.17g shift %.17g photons %.17g\n",

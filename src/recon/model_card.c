@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "io/text.h"
+#include "nn/hull_net.h"
 
 #include <willis/reconstruct.h>
 
@@ -34,6 +35,17 @@ static enum willis_status number(const struct willis_network *network, const cha
   return WILLIS_OK;
 }
 
+/* What the hull network is shown changes with versions. */
+static enum willis_status check_inputs(const struct willis_network *network,
+                                       struct willis_error *err) {
+  const char *inputs = willis_network_metadata(network, "inputs");
+  if (inputs && !strcmp(inputs, WILLIS_HULL_INPUTS)) return WILLIS_OK;
+  return willis_fail(err, WILLIS_UNSUPPORTED,
+                     "the model's metadata: inputs '%.40s', but this Willis shows a hull network "
+                     "inputs '%s': train the model again, or go on from it with --from",
+                     inputs ? inputs : "", WILLIS_HULL_INPUTS);
+}
+
 enum willis_status willis_model_describe(const struct willis_network *network,
                                          struct willis_model_card *card, struct willis_error *err) {
   *card = (struct willis_model_card){.threshold = 0.5};
@@ -45,6 +57,7 @@ enum willis_status willis_model_describe(const struct willis_network *network,
   if (!status && !card->any_views && willis_network_metadata(network, "source_to_isocenter_mm"))
     status =
         number(network, "source_to_isocenter_mm", 1e-3, 1e5, &card->source_to_isocenter_mm, err);
+  if (card->any_views) status = check_inputs(network, err);
   if (!status) status = number(network, "size", 1, 100000, &size, err);
   if (!status && willis_network_metadata(network, "threshold"))
     status = number(network, "threshold", 0, 1, &card->threshold, err);

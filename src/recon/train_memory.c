@@ -205,11 +205,13 @@ static size_t hull_bytes(const struct need *n, const struct willis_sampling *sam
                          size_t patients) {
   const ptrdiff_t edge = sampling->size, size[3] = {edge, edge, edge};
   const ptrdiff_t rows = willis_hull_case_room(edge, photons), rays = (edge + 2) * (edge + 2);
+  ptrdiff_t lattice[WILLIS_LATTICE_LEVELS];
+  willis_lattice_most_rows(size, rows, 1, lattice);
   /* Validation infers while the buffers of training stay. */
   return (patients + 3) * n->volume + n->making + n->images + n->states +
          n->trainer[WILLIS_TRAINING_STORE] +
          willis_hull_case_bytes(size, rows, rays, sampling->views, true) +
-         willis_hull_plan_most_bytes(size, rows, 1, rays, sampling->views, false);
+         willis_hull_plan_bytes(lattice, rays, sampling->views, false);
 }
 
 enum willis_status willis_train_hull_memory(const struct willis_train_options *options,

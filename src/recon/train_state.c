@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "nn/hull_net.h"
 #include "recon/checkpoint.h"
 #include "recon/dataset.h"
 #include "recon/lesson.h"
@@ -255,6 +256,7 @@ enum willis_status willis_run_describe(struct willis_run *run, double threshold,
       {"projection", any && o->both_modes               ? "both"
                      : s->mode == WILLIS_PROJECTION_SUM ? "sum"
                                                         : "max"},
+      {"inputs", any ? WILLIS_HULL_INPUTS : NULL},
       {"size", size},
       {"threshold", cut},
       {"trained_on", o->trained_on ? o->trained_on : "unknown"},

@@ -253,6 +253,8 @@ static double middle_of_means(const struct histogram *h, double threshold) {
     count[upper] += (double)h->count[b];
     sum[upper] += (double)h->count[b] * h->centre[b];
   }
+  /* Numbers so small that they fall into one bin. */
+  if (!(count[0] > 0 && count[1] > 0)) return threshold;
   return (sum[0] / count[0] + sum[1] / count[1]) / 2;
 }
 
@@ -260,8 +262,8 @@ enum willis_status willis_otsu_middle(const float *value, ptrdiff_t count, ptrdi
                                       double *middle, struct willis_error *err) {
   struct histogram h = {0};
   struct look seen = {INFINITY, -INFINITY, 0};
-  double threshold;
-  if (zeros) seen.low = seen.high = 0;
+  double threshold = 0;
+  if (zeros || !count) seen.low = seen.high = 0;
   look_at(value, count, &seen);
   if (seen.bad) return willis_fail(err, WILLIS_NUMERIC, "a value is not finite");
   *middle = seen.low;

@@ -87,7 +87,7 @@ static void compete(struct relaxation *r) {
 static void relax(struct relaxation *r, struct willis_volume *volume) {
   const struct willis_hull_set *set = r->set;
   for (ptrdiff_t i = 0; i < set->rows; i++) {
-    const float p = exp2f(set->about_voxel[i * WILLIS_HULL_SET_VOXEL]) - 1;
+    const float p = (float)((double)set->least[i] / set->list_unit);
     volume->voxels[set->voxel[i]] = r->allowed[i] = fminf(p, 1);
   }
   for (int round = 0; round < ROUNDS; round++) {

@@ -16,6 +16,8 @@
 
 enum { MOST_VIEWS = 254, SEEN = WILLIS_HULL_SET_SEEN, VOXEL = WILLIS_HULL_SET_VOXEL };
 enum { ABOUT = WILLIS_HULL_SET_ABOUT };
+/* While voxels are listed, so many take less than one row with its network does. */
+enum { CANDIDATES = 12 };
 
 static double phi(double p) {
   return log2(1 + fmax(p, 0));
@@ -83,12 +85,10 @@ size_t willis_hull_set_bytes(ptrdiff_t rows, int views) {
 }
 
 size_t willis_hull_set_making_bytes(ptrdiff_t voxels, ptrdiff_t rows, ptrdiff_t rays, int views) {
-  /* A hundredth of the largest pixel leaves a few times the rows, all voxels at most. */
-  enum { WIDER = 4 };
-  const size_t wide = (size_t)(rows < voxels / WIDER ? WIDER * rows : voxels);
+  /* A hundredth of the largest pixel may leave them all. */
   const size_t hull =
-      (size_t)voxels * sizeof(float) + (size_t)rays * sizeof(float) +
-      wide * (sizeof(int32_t) + sizeof(struct willis_ray_place) + 2 * sizeof(float));
+      (size_t)rays * sizeof(float) +
+      (size_t)voxels * (sizeof(int32_t) + sizeof(struct willis_ray_place) + 3 * sizeof(float));
   const size_t described = willis_hull_set_bytes(rows, views) + (size_t)rows * sizeof(float) +
                            willis_hull_solution_bytes(rows, rays, views);
   return hull > described ? hull : described;
@@ -254,18 +254,18 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
   }
 }
 
-/* What explains all line integrals, and with it a better unit: Otsu's threshold of what explains
- * them is MIDDLE units. */
+/* What explains all line integrals, and with it a better unit, as long as the two are of a kind:
+ * metal among vessels must not make them small. What lies around the grid is empty. */
 static enum willis_status solve(struct willis_hull_set *set, const struct willis_projections *stack,
                                 const struct willis_grid *grid, float *value,
                                 struct willis_error *err) {
+  static const double most_change = 2;
+  const ptrdiff_t empty = willis_grid_count(grid) - set->rows;
   double middle;
   enum willis_status status = willis_hull_solution(set, stack, grid, value, err);
-  if (!status)
-    status =
-        willis_otsu_middle(value, set->rows, willis_grid_count(grid) - set->rows, &middle, err);
-  if (status || !(middle > 0)) return status;
-  const double scale = middle / WILLIS_HULL_SET_MIDDLE;
+  if (!status) status = willis_otsu_middle(value, set->rows, empty ? empty : 1, &middle, err);
+  if (status) return status;
+  const double scale = fmin(fmax(middle / WILLIS_HULL_SET_MIDDLE, 1 / most_change), most_change);
   set->unit *= scale;
   for (ptrdiff_t i = 0; i < set->rows; i++) value[i] = (float)((double)value[i] / scale);
   return WILLIS_OK;
@@ -318,15 +318,15 @@ static double least_of(const struct willis_hull_set *set, const struct willis_pr
   return set->unit * (sum ? WILLIS_HULL_SET_LEAST_SUM : WILLIS_HULL_SET_LEAST_MAX);
 }
 
-static enum willis_status refuse_more(const struct willis_hull_set *set,
-                                      const struct willis_grid *grid, ptrdiff_t most,
-                                      struct willis_error *err) {
-  if (!most || set->rows <= most) return WILLIS_OK;
-  return willis_fail(err, WILLIS_OUT_OF_MEMORY,
-                     "the views leave %td of %td×%td×%td voxels, more than the %td that the memory "
-                     "allowed is enough for; views without noise that fit together leave less, a "
-                     "smaller size needs less",
-                     set->rows, grid->size[0], grid->size[1], grid->size[2], most);
+static enum willis_status refuse_more(ptrdiff_t rows, const struct willis_grid *grid,
+                                      ptrdiff_t most, struct willis_error *err) {
+  if (!most || rows <= most) return WILLIS_OK;
+  return willis_fail(
+      err, WILLIS_OUT_OF_MEMORY,
+      "%td of %td×%td×%td voxels are to be decided about, more than the %td that the "
+      "memory allowed is enough for; views without noise that fit together leave "
+      "less, a smaller size needs less",
+      rows, grid->size[0], grid->size[1], grid->size[2], most);
 }
 
 /* ---- a set, from a hull or from a coarser set ---- */
@@ -346,9 +346,10 @@ enum willis_status willis_hull_set_init(struct willis_hull_set *set,
   if (!status && most > 0 && stack->mode == WILLIS_PROJECTION_SUM)
     status = find_sum_unit(set, stack, &hull, most, err);
   /* A black stack shows nothing, not everything. */
+  set->list_unit = set->unit;
   if (!status) status = list_voxels(set, &hull, most > 0 ? least_of(set, stack) : INFINITY, err);
   willis_volume_release(&hull);
-  if (!status) status = refuse_more(set, grid, most_rows, err);
+  if (!status) status = refuse_more(set->rows, grid, most_rows, err);
   if (!status) status = describe(set, stack, grid, err);
   if (status) willis_hull_set_release(set);
   return status;
@@ -369,10 +370,21 @@ static float least_pixel(const struct willis_shadow *shadow, const struct willis
   return isinf(least) ? 0 : (float)least;
 }
 
+/* Gives back what the others took. */
+static enum willis_status shorten_list(struct willis_hull_set *set, ptrdiff_t rows,
+                                       struct willis_error *err) {
+  int32_t *voxel = willis_grow(set->voxel, set->rows, rows, sizeof *voxel);
+  if (voxel) set->voxel = voxel;
+  float *least = voxel ? willis_grow(set->least, set->rows, rows, sizeof *least) : NULL;
+  if (least) set->least = least;
+  set->rows = rows;
+  return least ? WILLIS_OK : willis_fail_memory(err, "the hull's voxels", rows, sizeof *voxel);
+}
+
 static enum willis_status list_within(struct willis_hull_set *set,
                                       const struct willis_projections *stack,
                                       const struct willis_grid *grid, const uint8_t *within,
-                                      double least, struct willis_error *err) {
+                                      double least, ptrdiff_t most, struct willis_error *err) {
   const ptrdiff_t *n = grid->size, w = (n[0] + 1) / 2, h = (n[1] + 1) / 2;
   struct willis_shadow *shadow = willis_take(stack->view_count, sizeof *shadow);
   if (!shadow) return willis_fail_memory(err, "shadows", stack->view_count, sizeof *shadow);
@@ -392,7 +404,8 @@ static enum willis_status list_within(struct willis_hull_set *set,
         }
       }
     set->rows = row;
-    if (!pass) status = take_list(set, err);
+    if (!pass) status = refuse_more(row / CANDIDATES, grid, most, err);
+    if (!pass && !status) status = take_list(set, err);
   }
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < (status ? 0 : set->rows); i++) {
@@ -405,9 +418,8 @@ static enum willis_status list_within(struct willis_hull_set *set,
     set->voxel[row] = set->voxel[i];
     set->least[row++] = set->least[i];
   }
-  set->rows = row;
   willis_release(shadow);
-  return status;
+  return status ? status : shorten_list(set, row, err);
 }
 
 enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
@@ -415,9 +427,9 @@ enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
                                           const struct willis_grid *grid, const uint8_t *within,
                                           double unit, ptrdiff_t most, struct willis_error *err) {
   enum willis_status status = begin(set, stack, grid, err);
-  set->unit = unit;
-  if (!status) status = list_within(set, stack, grid, within, least_of(set, stack), err);
-  if (!status) status = refuse_more(set, grid, most, err);
+  set->list_unit = set->unit = unit;
+  if (!status) status = list_within(set, stack, grid, within, least_of(set, stack), most, err);
+  if (!status) status = refuse_more(set->rows, grid, most, err);
   if (!status) status = describe(set, stack, grid, err);
   if (status) willis_hull_set_release(set);
   return status;

@@ -1,10 +1,12 @@
 /* The voxels that a visual hull leaves, as a list, and what every view shows of each of them: what
  * a sparse network decides about, and by what (doc/beyond.md).
  *
- * Pixel values are divided by `unit`. MAX: the largest of the stack. SUM: what one voxel of vessel
- * adds to a line integral, as the stack shows it: a pixel's value over the number of hull voxels on
- * its ray, the least over a voxel's views, of which the 99th percentile is taken; so stacks need no
- * common scale. φ(p) = log2(1 + p) keeps long line integrals in range. */
+ * Pixel values are divided by `unit`. MAX: the largest of the stack. SUM: there is no common scale.
+ * Which voxels are listed, and the solution of line integrals, go by what one voxel of vessel adds
+ * to a line integral, as the stack shows it: a pixel's value over the number of hull voxels on its
+ * ray, the least over a voxel's views, of which the 99th percentile is taken. The solution then
+ * says better what a voxel adds: between Otsu's two classes of it lie MIDDLE units. φ(p) =
+ * log2(1 + p) keeps long line integrals in range. */
 #ifndef WILLIS_XRAY_HULL_SET_H
 #define WILLIS_XRAY_HULL_SET_H
 
@@ -19,15 +21,16 @@ enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXE
 /* A hull voxel's least pixel, in units: chosen on training patients for a recall of 0.999. */
 #define WILLIS_HULL_SET_LEAST_MAX 0.1
 #define WILLIS_HULL_SET_LEAST_SUM 0.15
-/* The middle between Otsu's two classes of what explains line integrals, in units. */
+/* The middle between Otsu's two classes of what explains line integrals, in units. Not ½, since the
+ * unit by shares that came before was as large on average, and models had learned from it. */
 #define WILLIS_HULL_SET_MIDDLE (2.0 / 3)
 
 struct willis_hull_set {
   ptrdiff_t rows, rays;
   int views;
-  double unit;
-  int32_t *voxel; /* [rows] index in the grid, ascending */
-  float *least;   /* [rows] the least pixel over the views that see it */
+  double list_unit, unit; /* what voxels were listed by, and what everything here is told in */
+  int32_t *voxel;         /* [rows] index in the grid, ascending */
+  float *least;           /* [rows] the least pixel over the views that see it */
   /* [rows][12]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that
    * see it, log2 of the number of views, how evenly their directions are spread, which part of them
    * sees it, 1 for SUM; for SUM φ of the solution (hull_solution.h) and log2 of it + 1/16, else 0;
@@ -44,15 +47,15 @@ struct willis_hull_set {
 };
 
 /* Views of either kind. The caller releases the set, also an empty one. GEOMETRY, OUT_OF_MEMORY
- * (also when there are more than `most` rows; 0: as many as there are), INVALID_ARGUMENT (more than
- * 254 views, 2^31 voxels or more). */
+ * (also when there are more than `most` rows; 0: as many as there are), NUMERIC, INVALID_ARGUMENT
+ * (more than 254 views, 2^31 voxels or more). */
 WILLIS_CHECKED enum willis_status willis_hull_set_init(struct willis_hull_set *set,
                                                        const struct willis_projections *stack,
                                                        const struct willis_grid *grid,
                                                        ptrdiff_t most, struct willis_error *err);
 /* The same on a finer grid, of those of its voxels that lie in the marked voxels of a grid half as
- * fine: within[ceil(z/2)·ceil(y/2)·ceil(x/2)], not 0 where marked; `unit` is that of the coarser
- * set, halved for SUM. No volume is made. */
+ * fine: within[ceil(z/2)·ceil(y/2)·ceil(x/2)], not 0 where marked; `unit`, by which they are
+ * listed, is that of the coarser set, halved for SUM. No volume is made. */
 WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
                                                          const struct willis_projections *stack,
                                                          const struct willis_grid *grid,

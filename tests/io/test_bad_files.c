@@ -5,8 +5,8 @@
 #include "io_test.h"
 
 #include "base/file.h"
+#include "counting_allocator.h"
 #include "io/angiogram.h"
-#include "metered_allocator.h"
 
 #include <time.h>
 
@@ -61,9 +61,9 @@ static void test_every_file(void **state) {
     if (line[0] == '#') continue;
     assert_int_equal(sscanf(line, "%127s %63s %255[^\n]", name, status_name, part), 3);
     snprintf(path, sizeof path, "../bad/%s", name);
-    struct metered_allocator meter = {0};
+    struct counting_allocator counting = {0};
     struct willis_error err = {.message = ""};
-    metered_allocator_use(&meter);
+    counting_allocator_use(&counting);
     /* The least of a few: a busy machine's caches are not the file's fault. */
     enum willis_status status = WILLIS_OK;
     double least_s = INFINITY;
@@ -72,10 +72,10 @@ static void test_every_file(void **state) {
       status = read_whatever(path, &err);
       least_s = fmin(least_s, processor_s() - begun_s);
     }
-    metered_allocator_use(NULL);
+    counting_allocator_use(NULL);
     if (least_s > most_s) fail_msg("%s: %.3f s of processor time", name, least_s);
-    assert_int_equal(meter.held, 0);
-    if (meter.most > MOST_BYTES) fail_msg("%s: %zu bytes were taken", name, meter.most);
+    assert_int_equal(counting.held, 0);
+    if (counting.peak > MOST_BYTES) fail_msg("%s: %zu bytes were taken", name, counting.peak);
     if (strcmp(willis_status_name(status), status_name) || !strstr(err.message, part))
       fail_msg("%s: %s, \"%s\"; expected %s, \"%s\"", name, willis_status_name(status), err.message,
                status_name, part);

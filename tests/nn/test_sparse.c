@@ -49,7 +49,10 @@ static void levels_know_each_other(void **state) {
   (void)state;
   int32_t present[ALL], count = some_voxels(present);
   struct willis_lattice lattice;
+  ptrdiff_t rows[WILLIS_LATTICE_LEVELS];
   assert_int_equal(willis_lattice_init(&lattice, size, count, present, NULL), WILLIS_OK);
+  assert_int_equal(willis_lattice_count_rows(size, count, present, rows, NULL), WILLIS_OK);
+  for (int l = 0; l < WILLIS_LATTICE_LEVELS; l++) assert_int_equal(rows[l], lattice.level[l].rows);
   for (int l = 0; l + 1 < WILLIS_LATTICE_LEVELS; l++) {
     const struct willis_lattice_level *level = &lattice.level[l], *above = level + 1;
     assert_true(above->rows <= level->rows && above->rows >= 1);

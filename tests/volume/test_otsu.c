@@ -202,6 +202,10 @@ static void the_middle_of_a_gap_is_its_middle(void **state) {
   assert_true(fabs(middle - 5) <= 12.0 / 256);
   assert_int_equal(willis_otsu_middle(value + 1, 2, 0, &middle, &err), WILLIS_OK);
   assert_true(middle == 10);
+  assert_int_equal(willis_otsu_middle(NULL, 0, 0, &middle, &err), WILLIS_OK);
+  assert_true(middle == 0);
+  assert_int_equal(willis_otsu_middle((float[]){0x1p-149f}, 1, 3, &middle, &err), WILLIS_OK);
+  assert_true(middle >= 0 && middle <= 0x1p-149);
   assert_int_equal(willis_otsu_middle(value, 0, 3, &middle, &err), WILLIS_OK);
   assert_true(middle == 0);
   assert_int_equal(willis_otsu_middle((float[]){1, NAN}, 2, 1, &middle, &err), WILLIS_NUMERIC);

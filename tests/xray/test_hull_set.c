@@ -213,6 +213,23 @@ static void unit_of_line_integrals_is_a_part_of_a_voxel(void **state) {
   willis_volume_release(&volume);
 }
 
+/* What is twenty times as dense as a vessel, a coil, moves the unit by a factor of two at most. */
+static void metal_does_not_make_vessels_small(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_hull_set set;
+  struct willis_volume volume = box(8, 15);
+  for (ptrdiff_t i = 0; i < N * N * N; i++)
+    if (i % N >= 13 && i / N % N >= 13 && volume.voxels[i] > 0) volume.voxels[i] = 2000;
+  struct willis_projections stack = views_of(&volume, 5, 20, WILLIS_PROJECTION_SUM);
+  assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
+  assert_true(set.unit >= set.list_unit / 2 && set.unit <= set.list_unit * 2);
+  assert_true(set.rows >= 7 * 7 * 7);
+  willis_hull_set_release(&set);
+  willis_projections_release(&stack);
+  willis_volume_release(&volume);
+}
+
 static void black_pictures_show_nothing(void **state) {
   (void)state;
   struct willis_error err;
@@ -280,6 +297,7 @@ int main(void) {
       cmocka_unit_test(rays_are_a_voxel_apart),
       cmocka_unit_test(scale_of_the_pictures_is_of_no_account),
       cmocka_unit_test(unit_of_line_integrals_is_a_part_of_a_voxel),
+      cmocka_unit_test(metal_does_not_make_vessels_small),
       cmocka_unit_test(black_pictures_show_nothing),
       cmocka_unit_test(same_bits_for_any_threads),
       cmocka_unit_test(every_allocation_may_fail),
