@@ -243,7 +243,7 @@ static struct head lone_voxels(void) {
  * counted are a few small tables. */
 static void no_more_than_the_room_is_taken(void **state) {
   (void)state;
-  enum { ROOMS = 24, TABLES = 64 << 10 };
+  enum { ROOMS = 12, TABLES = 64 << 10 };
   for (int kind = 0; kind < 3; kind++) {
     struct head head = kind < 2 ? head_of(136, (enum willis_projection_mode)kind) : lone_voxels();
     struct willis_network *network = network_saying(2);
