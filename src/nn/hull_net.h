@@ -43,8 +43,9 @@ struct willis_hull_plan {
 extern const struct willis_architecture willis_hull_architecture;
 
 /* Which inputs a model has learned from, `inputs` of its metadata: counted up when what the same
- * numbers mean changes. 2: the unit of line integrals by their solution. */
-#define WILLIS_HULL_INPUTS "2"
+ * numbers mean changes. 2: the unit of line integrals by their solution. 3: the solution, after a
+ * look, by what was said. */
+#define WILLIS_HULL_INPUTS "3"
 
 /* Takes every buffer from the arena, which may only count. */
 void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_input *input,

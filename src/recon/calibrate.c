@@ -122,14 +122,17 @@ static enum willis_status add_patient(const struct willis_network *network,
   enum willis_status status = willis_hull_show(&tally->sampling, 0, pair->volume, &stack, err);
   if (status) return status;
   status = willis_hull_case_of(&c, &stack, network, &pair->volume->grid, 0, err);
-  willis_projections_release(&stack);
-  if (status) return status;
+  if (status) {
+    willis_projections_release(&stack);
+    return status;
+  }
   float *logit = willis_take(c.set.rows, sizeof *logit);
   if (!logit) status = willis_fail_memory(err, "logits", c.set.rows, sizeof *logit);
   if (!status) status = willis_hull_case_decide(&c, network, logit, err);
   if (!status) count(tally, &c, logit, pair->truth, probability);
   willis_release(logit);
   willis_hull_case_release(&c);
+  willis_projections_release(&stack);
   return status;
 }
 

@@ -2,6 +2,8 @@
 #include "recon/hull_case.h"
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "xray/hull_solution.h"
 
 #include <math.h>
 
@@ -19,12 +21,14 @@ static size_t case_bytes(ptrdiff_t voxels, const ptrdiff_t size[3],
                          const ptrdiff_t rows[WILLIS_LATTICE_LEVELS], ptrdiff_t rays, int views,
                          bool training) {
   const size_t making = willis_hull_set_making_bytes(voxels, rows[0], rays, views);
-  const size_t plan = willis_hull_plan_bytes(rows, rays, views, training);
-  /* Targets or probabilities, and a plane of them. */
+  const size_t between = willis_hull_solution_bytes(rows[0], rays, views);
+  size_t plan = willis_hull_plan_bytes(rows, rays, views, training);
+  /* Targets or probabilities, and a plane of them. Between looks line integrals are explained. */
   const size_t working = willis_hull_set_bytes(rows[0], views) + willis_lattice_bytes(size, rows) +
                          (size_t)(rows[0] + size[0] * size[1]) * sizeof(float);
   /* Between steps training keeps its buffers. */
-  if (training) return plan + (making > working ? making : working);
+  if (training) return plan + (making > working ? making : working) + between;
+  if (between > plan) plan = between;
   return making > working + plan ? making : working + plan;
 }
 
@@ -110,7 +114,7 @@ enum willis_status willis_hull_case_init(struct willis_hull_case *c,
                                          const struct willis_projections *stack,
                                          const struct willis_grid *grid, size_t room,
                                          struct willis_error *err) {
-  *c = (struct willis_hull_case){0};
+  *c = (struct willis_hull_case){.stack = stack, .grid = *grid};
   ptrdiff_t most;
   enum willis_status status = find_most(room, willis_grid_count(grid), stack, grid, &most, err);
   if (!status) status = willis_hull_set_init(&c->set, stack, grid, most, err);
@@ -121,7 +125,7 @@ enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                            const struct willis_projections *stack,
                                            const struct willis_grid *grid, const uint8_t *within,
                                            double unit, size_t room, struct willis_error *err) {
-  *c = (struct willis_hull_case){0};
+  *c = (struct willis_hull_case){.stack = stack, .grid = *grid};
   ptrdiff_t most;
   enum willis_status status = find_most(room, 0, stack, grid, &most, err);
   if (!status) status = willis_hull_set_refine(&c->set, stack, grid, within, unit, most, err);
@@ -133,14 +137,20 @@ void willis_hull_case_release(struct willis_hull_case *c) {
   willis_hull_set_release(&c->set);
 }
 
-void willis_hull_case_tell(struct willis_hull_case *c, const float *logit) {
+enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float *logit,
+                                         struct willis_error *err) {
+  float *p = willis_take(c->set.rows, sizeof *p);
+  if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) {
     float *said = c->set.about_voxel + (i + 1) * WILLIS_HULL_VOXEL - WILLIS_HULL_SAID;
-    const float p = willis_hull_probability(logit[i], 1);
-    said[0] = p;
-    said[1] = log2f(p + 0.0625f);
+    p[i] = willis_hull_probability(logit[i], 1);
+    said[0] = p[i];
+    said[1] = log2f(p[i] + 0.0625f);
   }
   c->told = true;
+  const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
+  willis_release(p);
+  return status;
 }
 
 enum willis_status willis_hull_case_look(struct willis_hull_case *c,
@@ -148,8 +158,8 @@ enum willis_status willis_hull_case_look(struct willis_hull_case *c,
                                          float *logit, struct willis_error *err) {
   enum willis_status status = WILLIS_OK;
   for (ptrdiff_t look = 0; look < times && c->set.rows && !status; look++) {
-    if (look) willis_hull_case_tell(c, logit);
-    status = willis_hull_infer(network, &c->input, logit, err);
+    if (look) status = willis_hull_case_tell(c, logit, err);
+    if (!status) status = willis_hull_infer(network, &c->input, logit, err);
   }
   return status;
 }

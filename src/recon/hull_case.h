@@ -25,7 +25,10 @@ size_t willis_hull_case_bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], pt
  * more. */
 enum { WILLIS_HULL_CROWD = 3 };
 
+/* The stack must be there as long as the case is. */
 struct willis_hull_case {
+  const struct willis_projections *stack;
+  struct willis_grid grid;
   struct willis_hull_set set;
   struct willis_lattice lattice;
   struct willis_hull_input input; /* points into the two; must stay where it is */
@@ -46,8 +49,10 @@ WILLIS_CHECKED enum willis_status willis_hull_case_refine(struct willis_hull_cas
                                                           const uint8_t *within, double unit,
                                                           size_t room, struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
-/* Adds what an earlier look said, logit[set.rows]: the network sees p and log2(p + 1/16) of it. */
-void willis_hull_case_tell(struct willis_hull_case *c, const float *logit);
+/* Adds what an earlier look said, logit[set.rows]: the network sees p and log2(p + 1/16) of it, and
+ * line integrals are explained by what it believes in (willis_hull_set_believe()). */
+WILLIS_CHECKED enum willis_status
+willis_hull_case_tell(struct willis_hull_case *c, const float *logit, struct willis_error *err);
 /* How often the network looks at a case that it has been told nothing about. */
 enum { WILLIS_HULL_LOOKS = 3 };
 /* logit[set.rows] of the last of so many looks, each told what the one before said. */

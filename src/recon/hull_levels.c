@@ -114,9 +114,9 @@ static enum willis_status pass_on(struct willis_hull_case *c, const struct willi
     willis_place_of(grid, c->set.voxel[i], place);
     logit[i] = said_at(said, place);
   }
-  willis_hull_case_tell(c, logit);
+  const enum willis_status status = willis_hull_case_tell(c, logit, err);
   willis_release(logit);
-  return WILLIS_OK;
+  return status;
 }
 
 /* Writes it down; `within` are the voxels that leave hope, and their neighbours. */

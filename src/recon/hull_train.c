@@ -68,13 +68,14 @@ static enum willis_projection_mode mode_number(const struct willis_train_options
   return number ? WILLIS_PROJECTION_SUM : WILLIS_PROJECTION_MAX;
 }
 
-/* One of them, and one time more the least: the fewest views have the most to teach. */
-static int view_count(const struct willis_train_options *options, ptrdiff_t number) {
-  int least = options->view_counts[0];
-  if (number < options->view_count_count) return options->view_counts[number];
-  for (int i = 1; i < options->view_count_count; i++)
-    if (least > options->view_counts[i]) least = options->view_counts[i];
-  return least;
+/* The fewest have the most to teach. */
+int willis_hull_train_views(const struct willis_train_options *options, double drawn) {
+  const int *views = options->view_counts, last = options->view_count_count - 1;
+  double all = 0;
+  for (int i = 0; i <= last; i++) all += 1.0 / views[i];
+  int i = 0;
+  for (drawn *= all; i < last && drawn >= 1.0 / views[i]; i++) drawn -= 1.0 / views[i];
+  return views[i];
 }
 
 /* Of grids that are looked at coarse first half of the steps are about a coarser one. */
@@ -106,8 +107,8 @@ static enum willis_status look(const struct willis_run *run, struct willis_hull_
   if (!before) return WILLIS_OK;
   float *logit = willis_take(c->set.rows, sizeof *logit);
   if (!logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof *logit);
-  const enum willis_status status = willis_hull_case_look(c, run->network, before, logit, err);
-  if (!status) willis_hull_case_tell(c, logit);
+  enum willis_status status = willis_hull_case_look(c, run->network, before, logit, err);
+  if (!status) status = willis_hull_case_tell(c, logit, err);
   willis_release(logit);
   return status;
 }
@@ -159,7 +160,7 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
   struct willis_shown shown = willis_shown_pose(
       sampling.size, pick(run, DRAW_POSE, kind == UPRIGHT ? 2 : WILLIS_SHOWN_POSES));
   double start_deg = 0;
-  sampling.views = view_count(o, pick(run, DRAW_COUNT, o->view_count_count + 1));
+  sampling.views = willis_hull_train_views(o, draw(run, DRAW_COUNT));
   sampling.mode = mode_number(o, &sampling, pick(run, DRAW_MODE, 2));
   if (kind == ANYHOW) {
     sampling.arc_deg = least_arc_deg + (most_arc_deg - least_arc_deg) * draw(run, DRAW_ARC);

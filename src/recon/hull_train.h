@@ -13,6 +13,9 @@ WILLIS_CHECKED enum willis_status willis_hull_show(const struct willis_sampling 
                                                    struct willis_projections *stack,
                                                    struct willis_error *err);
 
+/* The number of views of a step, of view_counts, n of them with a probability proportional to 1/n;
+ * `drawn` in [0,1). */
+int willis_hull_train_views(const struct willis_train_options *options, double drawn);
 /* One step on training patient i of the data set. */
 WILLIS_CHECKED enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i,
                                                          double *loss, struct willis_error *err);

@@ -78,7 +78,7 @@ ptrdiff_t willis_hull_set_rays(const struct willis_projections *stack,
 }
 
 size_t willis_hull_set_bytes(ptrdiff_t rows, int views) {
-  const size_t of_row = sizeof(int32_t) + (VOXEL + 2) * sizeof(float);
+  const size_t of_row = sizeof(int32_t) + (VOXEL + 3) * sizeof(float);
   const size_t of_view = sizeof(struct willis_ray_place) + SEEN * sizeof(float);
   return (size_t)rows * (of_row + (size_t)views * of_view) +
          (size_t)views * (sizeof(int32_t) + ABOUT * sizeof(float));
@@ -89,8 +89,8 @@ size_t willis_hull_set_making_bytes(ptrdiff_t voxels, ptrdiff_t rows, ptrdiff_t 
   const size_t hull =
       (size_t)rays * sizeof(float) +
       (size_t)voxels * (sizeof(int32_t) + sizeof(struct willis_ray_place) + 3 * sizeof(float));
-  const size_t described = willis_hull_set_bytes(rows, views) + (size_t)rows * sizeof(float) +
-                           willis_hull_solution_bytes(rows, rays, views);
+  const size_t described =
+      willis_hull_set_bytes(rows, views) + willis_hull_solution_bytes(rows, rays, views);
   return hull > described ? hull : described;
 }
 
@@ -257,12 +257,12 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
 /* What explains all line integrals, and with it a better unit, as long as the two are of a kind:
  * metal among vessels must not make them small. What lies around the grid is empty. */
 static enum willis_status solve(struct willis_hull_set *set, const struct willis_projections *stack,
-                                const struct willis_grid *grid, float *value,
-                                struct willis_error *err) {
+                                const struct willis_grid *grid, struct willis_error *err) {
   static const double most_change = 2;
+  float *value = set->solution;
   const ptrdiff_t empty = willis_grid_count(grid) - set->rows;
   double middle;
-  enum willis_status status = willis_hull_solution(set, stack, grid, value, err);
+  enum willis_status status = willis_hull_solution(set, stack, grid, NULL, value, err);
   if (!status) status = willis_otsu_middle(value, set->rows, empty ? empty : 1, &middle, err);
   if (status) return status;
   const double scale = fmin(fmax(middle / WILLIS_HULL_SET_MIDDLE, 1 / most_change), most_change);
@@ -271,12 +271,24 @@ static enum willis_status solve(struct willis_hull_set *set, const struct willis
   return WILLIS_OK;
 }
 
-static void describe_solution(struct willis_hull_set *set, const float *value) {
+static void describe_solution(struct willis_hull_set *set) {
   for (ptrdiff_t i = 0; i < set->rows; i++) {
+    const double x = (double)set->solution[i];
     float *to = set->about_voxel + i * VOXEL;
-    to[8] = (float)phi((double)value[i]);
-    to[9] = (float)log2((double)value[i] + 0.0625);
+    to[8] = (float)phi(x);
+    to[9] = (float)log2(x + 0.0625);
   }
+}
+
+enum willis_status willis_hull_set_believe(struct willis_hull_set *set,
+                                           const struct willis_projections *stack,
+                                           const struct willis_grid *grid, const float *probability,
+                                           struct willis_error *err) {
+  if (!set->solution) return WILLIS_OK;
+  enum willis_status status =
+      willis_hull_solution(set, stack, grid, probability, set->solution, err);
+  if (!status) describe_solution(set);
+  return status;
 }
 
 /* Everything about the listed voxels. */
@@ -284,21 +296,19 @@ static enum willis_status describe(struct willis_hull_set *set,
                                    const struct willis_projections *stack,
                                    const struct willis_grid *grid, struct willis_error *err) {
   const bool solved = stack->mode == WILLIS_PROJECTION_SUM && set->rows;
-  float *value = NULL;
   enum willis_status status = take_rows(set, err);
-  if (!status && solved && !(value = willis_take(set->rows, sizeof *value)))
-    status = willis_fail_memory(err, "a solution", set->rows, sizeof *value);
+  if (!status && solved && !(set->solution = willis_take(set->rows, sizeof *set->solution)))
+    status = willis_fail_memory(err, "a solution", set->rows, sizeof *set->solution);
   for (ptrdiff_t v = 0; v < stack->view_count && !status; v++) {
     describe_view(set, stack, grid, v);
     find_rays(set, stack, grid, v, set->place + v * set->rows);
   }
-  if (!status && solved) status = solve(set, stack, grid, value, err);
+  if (!status && solved) status = solve(set, stack, grid, err);
   if (!status) {
     for (ptrdiff_t v = 0; v < stack->view_count; v++) show_view(set, stack, grid, v);
     describe_voxels(set, stack);
-    if (solved) describe_solution(set, value);
+    if (solved) describe_solution(set);
   }
-  willis_release(value);
   return status;
 }
 
@@ -444,5 +454,6 @@ void willis_hull_set_release(struct willis_hull_set *set) {
   willis_release(set->pitch);
   willis_release(set->about_view);
   willis_release(set->share);
+  willis_release(set->solution);
   *set = (struct willis_hull_set){0};
 }

@@ -43,6 +43,7 @@ struct willis_hull_set {
   struct willis_ray_place *place;
   int32_t *pitch;    /* [views] rays in a row of them */
   float *about_view; /* [views][3]: x² − y², 2xy and z² of the beam's direction in the grid */
+  float *solution;   /* [rows] in units, what explains line integrals; null for MAX */
   float *share;      /* [rows] 1/(views that see it), 0 for none */
 };
 
@@ -61,6 +62,14 @@ WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set 
                                                          const struct willis_grid *grid,
                                                          const uint8_t *within, double unit,
                                                          ptrdiff_t most, struct willis_error *err);
+/* Line integrals explained anew once something is believed, probability[rows]: `solution` and what
+ * the voxels say of it; the unit stays. The stack and the grid are those of the set. Nothing for
+ * MAX. OUT_OF_MEMORY. */
+WILLIS_CHECKED enum willis_status willis_hull_set_believe(struct willis_hull_set *set,
+                                                          const struct willis_projections *stack,
+                                                          const struct willis_grid *grid,
+                                                          const float *probability,
+                                                          struct willis_error *err);
 /* The most rays that a view of the stack has. */
 ptrdiff_t willis_hull_set_rays(const struct willis_projections *stack,
                                const struct willis_grid *grid);

@@ -15,13 +15,14 @@
 #include <string.h>
 
 /* Chosen on held-out heads (doc/beyond.md). */
-enum { IN_TURNS = 95, TOGETHER = 5, VIEWS_A_TURN = 3, MOST_TURNS = 8 };
+enum { IN_TURNS = 95, AGAIN_IN_TURNS = 45, TOGETHER = 5, VIEWS_A_TURN = 3, MOST_TURNS = 8 };
 enum { INNER = 3, NONE = -1 };
 
 struct solution {
   const struct willis_hull_set *set;
   float *pixel, *scale, *excess; /* [views][rays]; scale is 1/Σw, 0 for rays that do not count */
   float *x, *y, *z, *before;     /* [rows] */
+  float *cost;                   /* [rows]; null where no voxel costs */
   float *dual;                   /* [rows][3] */
   int32_t *next, *last;          /* [rows][3] the neighbours' rows, NONE outside the list */
 };
@@ -92,7 +93,8 @@ static void descend(struct solution *s, struct willis_hull_turn turn) {
   }
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < set->rows; i++)
-    s->z[i] = s->y[i] - step * willis_hull_rays_gather(set, s->excess, turn, i);
+    s->z[i] = s->y[i] - step * (willis_hull_rays_gather(set, s->excess, turn, i) +
+                                (s->cost ? s->cost[i] : 0));
 }
 
 /* ---- total variation ---- */
@@ -167,11 +169,27 @@ static void update(struct solution *s, struct willis_hull_turn turn, double *mom
   for (ptrdiff_t i = 0; i < rows; i++) s->y[i] = s->x[i] + ahead * (s->x[i] - s->before[i]);
 }
 
+/* ---- what is believed ---- */
+
+float willis_hull_solution_doubt(float probability) {
+  static const float least = 0.01f;
+  return fmaxf(0, logf(probability + least) / logf(least));
+}
+
+/* Between the last solution and what is believed, which is near to where it ends. */
+static void begin_again(struct solution *s, const float *probability, const float *value) {
+  const float cost = WILLIS_HULL_SOLUTION_COST * willis_hull_solution_lambda(s->set->views);
+  for (ptrdiff_t i = 0; i < s->set->rows; i++) {
+    s->cost[i] = cost * willis_hull_solution_doubt(probability[i]);
+    s->x[i] = sqrtf(value[i] * probability[i]);
+  }
+}
+
 static void take(struct solution *s, const struct willis_hull_set *set,
                  struct willis_arena *arena) {
   const ptrdiff_t rays = set->views * set->rays;
   float **of_rays[] = {&s->pixel, &s->scale, &s->excess};
-  float **of_rows[] = {&s->x, &s->y, &s->z, &s->before};
+  float **of_rows[] = {&s->x, &s->y, &s->z, &s->before, &s->cost};
   s->set = set;
   for (size_t i = 0; i < sizeof of_rays / sizeof *of_rays; i++)
     *of_rays[i] = willis_arena_take(arena, rays, sizeof(float));
@@ -192,8 +210,8 @@ size_t willis_hull_solution_bytes(ptrdiff_t rows, ptrdiff_t rays, int views) {
 
 enum willis_status willis_hull_solution(const struct willis_hull_set *set,
                                         const struct willis_projections *stack,
-                                        const struct willis_grid *grid, float *value,
-                                        struct willis_error *err) {
+                                        const struct willis_grid *grid, const float *probability,
+                                        float *value, struct willis_error *err) {
   struct solution s;
   struct willis_arena arena;
   enum willis_status status =
@@ -204,10 +222,15 @@ enum willis_status willis_hull_solution(const struct willis_hull_set *set,
 #pragma omp parallel for schedule(dynamic, 1)
   for (int v = 0; v < set->views; v++) read_rays(&s, stack, grid, v);
   memset(s.x, 0, (size_t)set->rows * sizeof *s.x);
-  memset(s.y, 0, (size_t)set->rows * sizeof *s.y);
+  if (probability)
+    begin_again(&s, probability, value);
+  else
+    s.cost = NULL;
+  memcpy(s.y, s.x, (size_t)set->rows * sizeof *s.y);
   memset(s.dual, 0, (size_t)(3 * set->rows) * sizeof *s.dual);
   double momentum = 1;
-  for (int k = 0; k < IN_TURNS; k++) update(&s, willis_hull_turn(set->views, k), &momentum);
+  const int in_turns = probability ? AGAIN_IN_TURNS : IN_TURNS;
+  for (int k = 0; k < in_turns; k++) update(&s, willis_hull_turn(set->views, k), &momentum);
   /* Begun anew with all views: turns that contradict each other would pull to and fro. */
   momentum = 1;
   memcpy(s.y, s.x, (size_t)set->rows * sizeof *s.y);

@@ -8,15 +8,22 @@
 static inline float willis_hull_solution_lambda(int views) {
   return 0.02f / (float)views;
 }
+/* What a voxel that is not believed in costs, as part of λ. */
+#define WILLIS_HULL_SOLUTION_COST 1.5f
+/* Between 0 for a voxel that is a vessel and 1 for one that is not. */
+float willis_hull_solution_doubt(float probability);
 
-/* value[rows] in units, ≥ 0: minimises ½ Σ_r (Σ_i w_ri·x_i − p_r)²/Σ_i w_ri + λ·TV(x) over the rays
- * r of all views, w the linear weights of hull_set's places, p the pixel in the middle of a ray;
- * rays whose middle is not shown are left out. TV(x) is the sum of the lengths of
+/* value[rows] in units, ≥ 0: minimises
+ *   ½ Σ_r (Σ_i w_ri·x_i − p_r)²/Σ_i w_ri + λ·TV(x) + COST·λ·Σ_i doubt_i·x_i
+ * over the rays r of all views, w the linear weights of hull_set's places, p the pixel in the
+ * middle of a ray; rays whose middle is not shown are left out. TV(x) is the sum of the lengths of
  * the list's forward differences; what is not in the list is 0 for them. From a set whose places
- * are known. OUT_OF_MEMORY. */
+ * are known. `probability` [rows] is what is believed already; then `value` comes with an earlier
+ * solution to begin from. Null: nothing is, no voxel costs, and it begins from 0. OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_hull_solution(const struct willis_hull_set *set,
                                                        const struct willis_projections *stack,
-                                                       const struct willis_grid *grid, float *value,
+                                                       const struct willis_grid *grid,
+                                                       const float *probability, float *value,
                                                        struct willis_error *err);
 
 /* What it takes beside the set and the values. */

@@ -14,6 +14,7 @@
 #include "patients.h"
 #include "recon/checkpoint.h"
 #include "recon/hull_case.h"
+#include "recon/hull_train.h"
 
 enum { PATIENTS = 4, HELD_OUT = 1, SIZE = 16, EPOCHS = 10, STEPS = EPOCHS * (PATIENTS - HELD_OUT) };
 
@@ -97,6 +98,18 @@ static void needs_view_counts(void **state) {
   options.view_count_count = WILLIS_TRAIN_VIEW_COUNTS + 1;
   assert_int_equal(train(&options, "none.safetensors", NULL, &result, &err),
                    WILLIS_INVALID_ARGUMENT);
+}
+
+static void few_views_are_shown_more_often(void **state) {
+  (void)state;
+  enum { DRAWN = 1000 };
+  const struct willis_train_options options = {.view_counts = {10, 2, 5}, .view_count_count = 3};
+  int shown[11] = {0};
+  for (int i = 0; i < DRAWN; i++) shown[willis_hull_train_views(&options, (i + 0.5) / DRAWN)]++;
+  /* 1/10 : 1/2 : 1/5 is 1 : 5 : 2. */
+  assert_true(abs(shown[10] - DRAWN / 8) <= 1 && abs(shown[2] - 5 * DRAWN / 8) <= 1);
+  assert_int_equal(shown[10] + shown[2] + shown[5], DRAWN);
+  assert_int_equal(willis_hull_train_views(&options, nextafter(1, 0)), 5);
 }
 
 /* Views of a phantom that no training has seen. */
@@ -217,8 +230,11 @@ static void black_pictures_are_empty_heads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(learns_and_resumes_to_the_bit),  cmocka_unit_test(needs_view_counts),
-      cmocka_unit_test(reconstructs_any_views),         cmocka_unit_test(fits_any_stack),
+      cmocka_unit_test(learns_and_resumes_to_the_bit),
+      cmocka_unit_test(needs_view_counts),
+      cmocka_unit_test(few_views_are_shown_more_often),
+      cmocka_unit_test(reconstructs_any_views),
+      cmocka_unit_test(fits_any_stack),
       cmocka_unit_test(black_pictures_are_empty_heads),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

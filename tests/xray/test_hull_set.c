@@ -230,6 +230,52 @@ static void metal_does_not_make_vessels_small(void **state) {
   willis_volume_release(&volume);
 }
 
+/* Two boxes and their two ghosts, which two views cannot tell apart: whoever is believed in
+ * explains the line integrals, and what the others had goes over to it. Nothing else changes. */
+static void what_is_believed_in_explains(void **state) {
+  (void)state;
+  struct willis_error err;
+  struct willis_volume volume = box(0, 0);
+  for (ptrdiff_t i = 0; i < N * N * N; i++) {
+    const ptrdiff_t x = i % N, y = i / N % N, z = i / N / N;
+    const bool one = x >= 4 && x < 8 && y >= 4 && y < 8,
+               other = x >= 14 && x < 18 && y >= 14 && y < 18;
+    if ((one || other) && z >= 8 && z < 14) volume.voxels[i] = 100;
+  }
+  for (int mode = 0; mode < 2; mode++) {
+    struct willis_hull_set set, before;
+    struct willis_projections stack = views_of(&volume, 2, 90, (enum willis_projection_mode)mode);
+    assert_ok(willis_hull_set_init(&set, &stack, &volume.grid, 0, &err));
+    assert_ok(willis_hull_set_init(&before, &stack, &volume.grid, 0, &err));
+    assert_int_equal(set.rows, 4 * 4 * 4 * 6);
+    float *probability = willis_take(set.rows, sizeof *probability);
+    for (ptrdiff_t i = 0; i < set.rows; i++)
+      probability[i] = volume.voxels[set.voxel[i]] > 0 ? 0.9f : 0.1f;
+    assert_ok(willis_hull_set_believe(&set, &stack, &volume.grid, probability, &err));
+    double least_vessel = INFINITY, most_ghost = 0;
+    for (ptrdiff_t i = 0; i < set.rows; i++) {
+      const float *now = set.about_voxel + i * VOXEL, *then = before.about_voxel + i * VOXEL;
+      const double x = exp2((double)now[8]) - 1, x_then = exp2((double)then[8]) - 1;
+      assert_memory_equal(now, then, 8 * sizeof *now);
+      assert_memory_equal(now + 10, then + 10, 2 * sizeof *now);
+      assert_true(!mode || fabs(log2(x + 0.0625) - (double)now[9]) < 1e-4);
+      if (!mode) continue;
+      const bool vessel = volume.voxels[set.voxel[i]] > 0;
+      least_vessel = vessel ? fmin(least_vessel, x / x_then) : least_vessel;
+      most_ghost = vessel ? most_ghost : fmax(most_ghost, x / x_then);
+    }
+    if (mode) assert_true(least_vessel > 1.5 && most_ghost < 0.4);
+    if (!mode) assert_null(set.solution);
+    assert_true(fabs(set.unit - before.unit) <= 0);
+    assert_memory_equal(set.seen, before.seen, (size_t)(set.rows * 2 * SEEN) * sizeof *set.seen);
+    willis_release(probability);
+    willis_hull_set_release(&set);
+    willis_hull_set_release(&before);
+    willis_projections_release(&stack);
+  }
+  willis_volume_release(&volume);
+}
+
 static void black_pictures_show_nothing(void **state) {
   (void)state;
   struct willis_error err;
@@ -298,6 +344,7 @@ int main(void) {
       cmocka_unit_test(scale_of_the_pictures_is_of_no_account),
       cmocka_unit_test(unit_of_line_integrals_is_a_part_of_a_voxel),
       cmocka_unit_test(metal_does_not_make_vessels_small),
+      cmocka_unit_test(what_is_believed_in_explains),
       cmocka_unit_test(black_pictures_show_nothing),
       cmocka_unit_test(same_bits_for_any_threads),
       cmocka_unit_test(every_allocation_may_fail),
