@@ -21,7 +21,8 @@ static size_t case_bytes(ptrdiff_t voxels, const ptrdiff_t size[3],
                          const ptrdiff_t rows[WILLIS_LATTICE_LEVELS], ptrdiff_t rays, int views,
                          bool training) {
   const size_t making = willis_hull_set_making_bytes(voxels, rows[0], rays, views);
-  const size_t between = willis_hull_solution_bytes(rows[0], rays, views);
+  const size_t between =
+      willis_hull_solution_bytes(rows[0], rays, views) + (size_t)rows[0] * sizeof(float);
   size_t plan = willis_hull_plan_bytes(rows, rays, views, training);
   /* Targets or probabilities, and a plane of them. Between looks line integrals are explained. */
   const size_t working = willis_hull_set_bytes(rows[0], views) + willis_lattice_bytes(size, rows) +
@@ -124,11 +125,13 @@ enum willis_status willis_hull_case_init(struct willis_hull_case *c,
 enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                            const struct willis_projections *stack,
                                            const struct willis_grid *grid, const uint8_t *within,
-                                           double unit, size_t room, struct willis_error *err) {
-  *c = (struct willis_hull_case){.stack = stack, .grid = *grid};
+                                           double unit, const struct willis_hull_belief *belief,
+                                           size_t room, struct willis_error *err) {
+  *c = (struct willis_hull_case){.stack = stack, .grid = *grid, .told = true};
   ptrdiff_t most;
   enum willis_status status = find_most(room, 0, stack, grid, &most, err);
-  if (!status) status = willis_hull_set_refine(&c->set, stack, grid, within, unit, most, err);
+  if (!status)
+    status = willis_hull_set_refine(&c->set, stack, grid, within, unit, belief, most, err);
   return status ? status : join(c, grid, room, err);
 }
 
@@ -141,12 +144,7 @@ enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float
                                          struct willis_error *err) {
   float *p = willis_take(c->set.rows, sizeof *p);
   if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
-  for (ptrdiff_t i = 0; i < c->set.rows; i++) {
-    float *said = c->set.about_voxel + (i + 1) * WILLIS_HULL_VOXEL - WILLIS_HULL_SAID;
-    p[i] = willis_hull_probability(logit[i], 1);
-    said[0] = p[i];
-    said[1] = log2f(p[i] + 0.0625f);
-  }
+  for (ptrdiff_t i = 0; i < c->set.rows; i++) p[i] = willis_hull_probability(logit[i], 1);
   c->told = true;
   const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
   willis_release(p);

@@ -47,6 +47,7 @@ WILLIS_CHECKED enum willis_status willis_hull_case_refine(struct willis_hull_cas
                                                           const struct willis_projections *stack,
                                                           const struct willis_grid *grid,
                                                           const uint8_t *within, double unit,
+                                                          const struct willis_hull_belief *belief,
                                                           size_t room, struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
 /* Adds what an earlier look said, logit[set.rows]: the network sees p and log2(p + 1/16) of it, and

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "xray/hull_shadow.h"
 
 #include <math.h>
 
@@ -103,20 +102,8 @@ static float said_at(const struct said *said, const double place[3]) {
   return sum;
 }
 
-/* What was said of the voxels of a finer case. */
-static enum willis_status pass_on(struct willis_hull_case *c, const struct willis_grid *grid,
-                                  const struct said *said, struct willis_error *err) {
-  float *logit = willis_take(c->set.rows, sizeof *logit);
-  if (!logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof *logit);
-#pragma omp parallel for schedule(static)
-  for (ptrdiff_t i = 0; i < c->set.rows; i++) {
-    double place[3];
-    willis_place_of(grid, c->set.voxel[i], place);
-    logit[i] = said_at(said, place);
-  }
-  const enum willis_status status = willis_hull_case_tell(c, logit, err);
-  willis_release(logit);
-  return status;
+static float believed(const void *said, const double place[3]) {
+  return willis_hull_probability(said_at(said, place), 1);
 }
 
 /* Writes it down; `within` are the voxels that leave hope, and their neighbours. */
@@ -161,9 +148,9 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
   willis_hull_case_release(c);
   const size_t taken = said_bytes(&said.grid);
   if (room) room = room > taken ? room - taken : 1;
-  if (!status) status = willis_hull_case_refine(c, stack, grid, within, unit, room, err);
+  const struct willis_hull_belief belief = {believed, &said};
+  if (!status) status = willis_hull_case_refine(c, stack, grid, within, unit, &belief, room, err);
   willis_release(within);
-  if (!status) status = pass_on(c, grid, &said, err);
   willis_release(said.logit);
   return status;
 }

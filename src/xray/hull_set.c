@@ -89,8 +89,8 @@ size_t willis_hull_set_making_bytes(ptrdiff_t voxels, ptrdiff_t rows, ptrdiff_t 
   const size_t hull =
       (size_t)rays * sizeof(float) +
       (size_t)voxels * (sizeof(int32_t) + sizeof(struct willis_ray_place) + 3 * sizeof(float));
-  const size_t described =
-      willis_hull_set_bytes(rows, views) + willis_hull_solution_bytes(rows, rays, views);
+  const size_t described = willis_hull_set_bytes(rows, views) + (size_t)rows * sizeof(float) +
+                           willis_hull_solution_bytes(rows, rays, views);
   return hull > described ? hull : described;
 }
 
@@ -257,12 +257,14 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
 /* What explains all line integrals, and with it a better unit, as long as the two are of a kind:
  * metal among vessels must not make them small. What lies around the grid is empty. */
 static enum willis_status solve(struct willis_hull_set *set, const struct willis_projections *stack,
-                                const struct willis_grid *grid, struct willis_error *err) {
+                                const struct willis_grid *grid, const float *probability,
+                                struct willis_error *err) {
   static const double most_change = 2;
   float *value = set->solution;
+  if (probability) memcpy(value, probability, (size_t)set->rows * sizeof *value);
   const ptrdiff_t empty = willis_grid_count(grid) - set->rows;
   double middle;
-  enum willis_status status = willis_hull_solution(set, stack, grid, NULL, value, err);
+  enum willis_status status = willis_hull_solution(set, stack, grid, probability, value, err);
   if (!status) status = willis_otsu_middle(value, set->rows, empty ? empty : 1, &middle, err);
   if (status) return status;
   const double scale = fmin(fmax(middle / WILLIS_HULL_SET_MIDDLE, 1 / most_change), most_change);
@@ -280,34 +282,48 @@ static void describe_solution(struct willis_hull_set *set) {
   }
 }
 
+static void describe_belief(struct willis_hull_set *set, const float *probability) {
+  for (ptrdiff_t i = 0; i < set->rows; i++) {
+    float *to = set->about_voxel + i * VOXEL;
+    to[10] = probability[i];
+    to[11] = log2f(probability[i] + 0.0625f);
+  }
+}
+
 enum willis_status willis_hull_set_believe(struct willis_hull_set *set,
                                            const struct willis_projections *stack,
                                            const struct willis_grid *grid, const float *probability,
                                            struct willis_error *err) {
+  describe_belief(set, probability);
   if (!set->solution) return WILLIS_OK;
+  /* Between the last solution and what is believed, which is near to where it ends. */
+  for (ptrdiff_t i = 0; i < set->rows; i++)
+    set->solution[i] = sqrtf(set->solution[i] * probability[i]);
   enum willis_status status =
       willis_hull_solution(set, stack, grid, probability, set->solution, err);
   if (!status) describe_solution(set);
   return status;
 }
 
-/* Everything about the listed voxels. */
+/* Everything about the listed voxels; `probability` null while nothing is believed. */
 static enum willis_status describe(struct willis_hull_set *set,
                                    const struct willis_projections *stack,
-                                   const struct willis_grid *grid, struct willis_error *err) {
-  const bool solved = stack->mode == WILLIS_PROJECTION_SUM && set->rows;
+                                   const struct willis_grid *grid, const float *probability,
+                                   struct willis_error *err) {
+  const bool sum = stack->mode == WILLIS_PROJECTION_SUM && set->rows;
   enum willis_status status = take_rows(set, err);
-  if (!status && solved && !(set->solution = willis_take(set->rows, sizeof *set->solution)))
+  if (!status && sum && !(set->solution = willis_take(set->rows, sizeof *set->solution)))
     status = willis_fail_memory(err, "a solution", set->rows, sizeof *set->solution);
   for (ptrdiff_t v = 0; v < stack->view_count && !status; v++) {
     describe_view(set, stack, grid, v);
     find_rays(set, stack, grid, v, set->place + v * set->rows);
   }
-  if (!status && solved) status = solve(set, stack, grid, err);
+  if (!status && sum) status = solve(set, stack, grid, probability, err);
   if (!status) {
     for (ptrdiff_t v = 0; v < stack->view_count; v++) show_view(set, stack, grid, v);
     describe_voxels(set, stack);
-    if (solved) describe_solution(set);
+    if (sum) describe_solution(set);
+    if (probability) describe_belief(set, probability);
   }
   return status;
 }
@@ -360,7 +376,7 @@ enum willis_status willis_hull_set_init(struct willis_hull_set *set,
   if (!status) status = list_voxels(set, &hull, most > 0 ? least_of(set, stack) : INFINITY, err);
   willis_volume_release(&hull);
   if (!status) status = refuse_more(set->rows, grid, most_rows, err);
-  if (!status) status = describe(set, stack, grid, err);
+  if (!status) status = describe(set, stack, grid, NULL, err);
   if (status) willis_hull_set_release(set);
   return status;
 }
@@ -435,12 +451,23 @@ static enum willis_status list_within(struct willis_hull_set *set,
 enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
                                           const struct willis_projections *stack,
                                           const struct willis_grid *grid, const uint8_t *within,
-                                          double unit, ptrdiff_t most, struct willis_error *err) {
+                                          double unit, const struct willis_hull_belief *belief,
+                                          ptrdiff_t most, struct willis_error *err) {
+  float *probability = NULL;
   enum willis_status status = begin(set, stack, grid, err);
   set->list_unit = set->unit = unit;
   if (!status) status = list_within(set, stack, grid, within, least_of(set, stack), most, err);
   if (!status) status = refuse_more(set->rows, grid, most, err);
-  if (!status) status = describe(set, stack, grid, err);
+  if (!status && !(probability = willis_take(set->rows, sizeof *probability)))
+    status = willis_fail_memory(err, "probabilities", set->rows, sizeof *probability);
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < (status ? 0 : set->rows); i++) {
+    double place[3];
+    willis_place_of(grid, set->voxel[i], place);
+    probability[i] = belief->probability(belief->said, place);
+  }
+  if (!status) status = describe(set, stack, grid, probability, err);
+  willis_release(probability);
   if (status) willis_hull_set_release(set);
   return status;
 }

@@ -25,6 +25,12 @@ enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXE
  * unit by shares that came before was as large on average, and models had learned from it. */
 #define WILLIS_HULL_SET_MIDDLE (2.0 / 3)
 
+/* The probability of a vessel at a place of a grid, in voxels, as far as it is known. */
+struct willis_hull_belief {
+  float (*probability)(const void *said, const double place[3]);
+  const void *said;
+};
+
 struct willis_hull_set {
   ptrdiff_t rows, rays;
   int views;
@@ -34,7 +40,7 @@ struct willis_hull_set {
   /* [rows][12]: φ of the least pixel, its logarithm, mean and deviation of φ over the views that
    * see it, log2 of the number of views, how evenly their directions are spread, which part of them
    * sees it, 1 for SUM; for SUM φ of the solution (hull_solution.h) and log2 of it + 1/16, else 0;
-   * and two that are left to the caller, 0. */
+   * and p and log2(p + 1/16) of a probability that is believed, 0 while none is. */
   float *about_voxel;
   float *seen; /* [views][rows][7]: φ(p), log2(p + 1/16), φ(p) − φ(least), and φ of the pixels
                   one voxel right, left, below, above − φ(p); 0 where not seen */
@@ -56,15 +62,17 @@ WILLIS_CHECKED enum willis_status willis_hull_set_init(struct willis_hull_set *s
                                                        ptrdiff_t most, struct willis_error *err);
 /* The same on a finer grid, of those of its voxels that lie in the marked voxels of a grid half as
  * fine: within[ceil(z/2)·ceil(y/2)·ceil(x/2)], not 0 where marked; `unit`, by which they are
- * listed, is that of the coarser set, halved for SUM. No volume is made. */
+ * listed, is that of the coarser set, halved for SUM; what is believed is as if it had been told
+ * by willis_hull_set_believe(). No volume is made. */
 WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
                                                          const struct willis_projections *stack,
                                                          const struct willis_grid *grid,
                                                          const uint8_t *within, double unit,
+                                                         const struct willis_hull_belief *belief,
                                                          ptrdiff_t most, struct willis_error *err);
-/* Line integrals explained anew once something is believed, probability[rows]: `solution` and what
- * the voxels say of it; the unit stays. The stack and the grid are those of the set. Nothing for
- * MAX. OUT_OF_MEMORY. */
+/* Writes down what is believed, probability[rows], and explains line integrals anew by it:
+ * `solution` and what the voxels say of it; the unit stays. The stack and the grid are those of the
+ * set. OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_hull_set_believe(struct willis_hull_set *set,
                                                           const struct willis_projections *stack,
                                                           const struct willis_grid *grid,

@@ -176,12 +176,11 @@ float willis_hull_solution_doubt(float probability) {
   return fmaxf(0, logf(probability + least) / logf(least));
 }
 
-/* Between the last solution and what is believed, which is near to where it ends. */
 static void begin_again(struct solution *s, const float *probability, const float *value) {
   const float cost = WILLIS_HULL_SOLUTION_COST * willis_hull_solution_lambda(s->set->views);
   for (ptrdiff_t i = 0; i < s->set->rows; i++) {
     s->cost[i] = cost * willis_hull_solution_doubt(probability[i]);
-    s->x[i] = sqrtf(value[i] * probability[i]);
+    s->x[i] = value[i];
   }
 }
 

@@ -18,8 +18,8 @@ float willis_hull_solution_doubt(float probability);
  * over the rays r of all views, w the linear weights of hull_set's places, p the pixel in the
  * middle of a ray; rays whose middle is not shown are left out. TV(x) is the sum of the lengths of
  * the list's forward differences; what is not in the list is 0 for them. From a set whose places
- * are known. `probability` [rows] is what is believed already; then `value` comes with an earlier
- * solution to begin from. Null: nothing is, no voxel costs, and it begins from 0. OUT_OF_MEMORY. */
+ * are known. `probability` [rows] is what is believed already; then `value` comes with where to
+ * begin. Null: nothing is, no voxel costs, and it begins from 0. OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_hull_solution(const struct willis_hull_set *set,
                                                        const struct willis_projections *stack,
                                                        const struct willis_grid *grid,
