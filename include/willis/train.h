@@ -126,8 +126,8 @@ enum { WILLIS_TRAIN_VIEW_COUNTS = 16 };
 struct willis_train_options {
   const char *network; /* null or "dae"; "unet"; "hull" and "cgan", which learn from GREY data sets
                           and have losses of their own */
-  /* "hull": the view counts that steps draw from, the least of them twice as often as each other,
-   * and validation averages over; the sampling's mode, or both. */
+  /* "hull": the view counts, at least 1 each, that steps draw from, n views with a probability
+   * proportional to 1/n, and validation averages over; the sampling's mode, or both. */
   int view_counts[WILLIS_TRAIN_VIEW_COUNTS], view_count_count;
   bool both_modes;
   /* "hull": two steps of three show another head made of the patient's shape; half of the steps are

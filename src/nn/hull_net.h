@@ -10,8 +10,8 @@
 
 #include <willis/network.h>
 
-/* What is known of a voxel; the last two are what an earlier look said. */
-enum { WILLIS_HULL_VOXEL = 12, WILLIS_HULL_SAID = 2 };
+/* What is known of a voxel. */
+enum { WILLIS_HULL_VOXEL = 12 };
 enum { WILLIS_HULL_STEPS = 20, WILLIS_HULL_EXCHANGES = 3 };
 
 /* What the network sees of one head. */

@@ -28,7 +28,7 @@ static size_t case_bytes(ptrdiff_t voxels, const ptrdiff_t size[3],
   const size_t working = willis_hull_set_bytes(rows[0], views) + willis_lattice_bytes(size, rows) +
                          (size_t)(rows[0] + size[0] * size[1]) * sizeof(float);
   /* Between steps training keeps its buffers. */
-  if (training) return plan + (making > working ? making : working) + between;
+  if (training) return plan + (making > working + between ? making : working + between);
   if (between > plan) plan = between;
   return making > working + plan ? making : working + plan;
 }
@@ -145,8 +145,8 @@ enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float
   float *p = willis_take(c->set.rows, sizeof *p);
   if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) p[i] = willis_hull_probability(logit[i], 1);
-  c->told = true;
   const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
+  c->told = !status;
   willis_release(p);
   return status;
 }

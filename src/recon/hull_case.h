@@ -51,7 +51,8 @@ WILLIS_CHECKED enum willis_status willis_hull_case_refine(struct willis_hull_cas
                                                           size_t room, struct willis_error *err);
 void willis_hull_case_release(struct willis_hull_case *c);
 /* Adds what an earlier look said, logit[set.rows]: the network sees p and log2(p + 1/16) of it, and
- * line integrals are explained by what it believes in (willis_hull_set_believe()). */
+ * line integrals are explained by what it believes in (willis_hull_set_believe()).
+ * OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status
 willis_hull_case_tell(struct willis_hull_case *c, const float *logit, struct willis_error *err);
 /* How often the network looks at a case that it has been told nothing about. */

@@ -131,7 +131,12 @@ static enum willis_status state_import(struct willis_run *run, const void *block
 
 static enum willis_status check_view_counts(const struct willis_run *run,
                                             struct willis_error *err) {
-  if (run->options->view_count_count >= 1) return WILLIS_OK;
+  const struct willis_train_options *o = run->options;
+  for (int i = 0; i < o->view_count_count; i++)
+    if (o->view_counts[i] < 1)
+      return willis_fail(err, WILLIS_INVALID_ARGUMENT, "network hull: %d views to learn from",
+                         o->view_counts[i]);
+  if (o->view_count_count >= 1) return WILLIS_OK;
   return willis_fail(err, WILLIS_INVALID_ARGUMENT, "network hull: no view count to learn from");
 }
 

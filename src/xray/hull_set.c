@@ -250,7 +250,7 @@ static void describe_voxels(struct willis_hull_set *set, const struct willis_pro
     to[5] = (float)spread;
     to[6] = (float)(seen / set->views);
     to[7] = stack->mode == WILLIS_PROJECTION_SUM ? 1 : 0;
-    for (int k = 8; k < VOXEL; k++) to[k] = 0;
+    for (int k = WILLIS_HULL_SET_SOLUTION; k < VOXEL; k++) to[k] = 0;
   }
 }
 
@@ -277,16 +277,16 @@ static void describe_solution(struct willis_hull_set *set) {
   for (ptrdiff_t i = 0; i < set->rows; i++) {
     const double x = (double)set->solution[i];
     float *to = set->about_voxel + i * VOXEL;
-    to[8] = (float)phi(x);
-    to[9] = (float)log2(x + 0.0625);
+    to[WILLIS_HULL_SET_SOLUTION] = (float)phi(x);
+    to[WILLIS_HULL_SET_SOLUTION + 1] = (float)log2(x + 0.0625);
   }
 }
 
 static void describe_belief(struct willis_hull_set *set, const float *probability) {
   for (ptrdiff_t i = 0; i < set->rows; i++) {
     float *to = set->about_voxel + i * VOXEL;
-    to[10] = probability[i];
-    to[11] = log2f(probability[i] + 0.0625f);
+    to[WILLIS_HULL_SET_BELIEF] = probability[i];
+    to[WILLIS_HULL_SET_BELIEF + 1] = log2f(probability[i] + 0.0625f);
   }
 }
 

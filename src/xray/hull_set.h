@@ -2,11 +2,11 @@
  * a sparse network decides about, and by what (doc/beyond.md).
  *
  * Pixel values are divided by `unit`. MAX: the largest of the stack. SUM: there is no common scale.
- * Which voxels are listed, and the solution of line integrals, go by what one voxel of vessel adds
- * to a line integral, as the stack shows it: a pixel's value over the number of hull voxels on its
- * ray, the least over a voxel's views, of which the 99th percentile is taken. The solution then
- * says better what a voxel adds: between Otsu's two classes of it lie MIDDLE units. φ(p) =
- * log2(1 + p) keeps long line integrals in range. */
+ * Which voxels are listed, and the first solution of line integrals, go by what one voxel of vessel
+ * adds to a line integral, as the stack shows it: a pixel's value over the number of hull voxels on
+ * its ray, the least over a voxel's views, of which the 99th percentile is taken. It then says
+ * better what a voxel adds, and the unit is such that between Otsu's two classes of it lie MIDDLE
+ * units. φ(p) = log2(1 + p) keeps long line integrals in range. */
 #ifndef WILLIS_XRAY_HULL_SET_H
 #define WILLIS_XRAY_HULL_SET_H
 
@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXEL = 12 };
+/* Which numbers of a voxel the solution has, and what is believed: two each. */
+enum { WILLIS_HULL_SET_SOLUTION = 8, WILLIS_HULL_SET_BELIEF = 10 };
 
 /* A hull voxel's least pixel, in units: chosen on training patients for a recall of 0.999. */
 #define WILLIS_HULL_SET_LEAST_MAX 0.1
@@ -25,7 +27,8 @@ enum { WILLIS_HULL_SET_SEEN = 7, WILLIS_HULL_SET_ABOUT = 3, WILLIS_HULL_SET_VOXE
  * unit by shares that came before was as large on average, and models had learned from it. */
 #define WILLIS_HULL_SET_MIDDLE (2.0 / 3)
 
-/* The probability of a vessel at a place of a grid, in voxels, as far as it is known. */
+/* The probability of a vessel at a place of a grid, in voxels, as far as it is known. Several
+ * threads ask at once. */
 struct willis_hull_belief {
   float (*probability)(const void *said, const double place[3]);
   const void *said;
@@ -49,7 +52,7 @@ struct willis_hull_set {
   struct willis_ray_place *place;
   int32_t *pitch;    /* [views] rays in a row of them */
   float *about_view; /* [views][3]: x² − y², 2xy and z² of the beam's direction in the grid */
-  float *solution;   /* [rows] in units, what explains line integrals; null for MAX */
+  float *solution;   /* [rows] in units, what explains line integrals; null for MAX and no rows */
   float *share;      /* [rows] 1/(views that see it), 0 for none */
 };
 
@@ -62,8 +65,8 @@ WILLIS_CHECKED enum willis_status willis_hull_set_init(struct willis_hull_set *s
                                                        ptrdiff_t most, struct willis_error *err);
 /* The same on a finer grid, of those of its voxels that lie in the marked voxels of a grid half as
  * fine: within[ceil(z/2)·ceil(y/2)·ceil(x/2)], not 0 where marked; `unit`, by which they are
- * listed, is that of the coarser set, halved for SUM; what is believed is as if it had been told
- * by willis_hull_set_believe(). No volume is made. */
+ * listed, is that of the coarser set, halved for SUM. What is believed is written down, and the
+ * first solution begins and goes by it. No volume is made. */
 WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set *set,
                                                          const struct willis_projections *stack,
                                                          const struct willis_grid *grid,
@@ -72,7 +75,7 @@ WILLIS_CHECKED enum willis_status willis_hull_set_refine(struct willis_hull_set 
                                                          ptrdiff_t most, struct willis_error *err);
 /* Writes down what is believed, probability[rows], and explains line integrals anew by it:
  * `solution` and what the voxels say of it; the unit stays. The stack and the grid are those of the
- * set. OUT_OF_MEMORY. */
+ * set. OUT_OF_MEMORY: the set is good for release alone. */
 WILLIS_CHECKED enum willis_status willis_hull_set_believe(struct willis_hull_set *set,
                                                           const struct willis_projections *stack,
                                                           const struct willis_grid *grid,

@@ -13,6 +13,7 @@
 #include "failing_allocator.h"
 #include "nn/hull_net.h"
 #include "patients.h"
+#include "recon/hull_case.h"
 #include "recon/hull_train.h"
 
 #include <willis/reconstruct.h>
@@ -172,12 +173,11 @@ static struct willis_network_tensor tensor_of(struct willis_network *network, co
   return willis_network_tensor(network, found);
 }
 
-/* A network that does not hear what it said at its first looks, nor what is explained by it: the
- * last four numbers of a voxel. */
+/* A network that does not hear what it said at its first looks, nor what is explained by it. */
 static void deafen(struct willis_network *network) {
   struct willis_network_tensor stem = tensor_of(network, "stem.linear.weight");
   for (ptrdiff_t i = 0; i < stem.count; i++)
-    if (i % WILLIS_HULL_VOXEL >= WILLIS_HULL_VOXEL - 2 - WILLIS_HULL_SAID) stem.values[i] = 0;
+    if (i % WILLIS_HULL_VOXEL >= WILLIS_HULL_SET_SOLUTION) stem.values[i] = 0;
 }
 
 /* Logits twice as large are as good with twice the temperature, and the masks are the same. */

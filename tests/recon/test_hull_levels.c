@@ -17,7 +17,7 @@
 #include "recon/hull_levels.h"
 #include "recon/hull_reconstruct.h"
 
-enum { WIDE = 20, VIEWS = 3, SAID = WILLIS_HULL_VOXEL - WILLIS_HULL_SAID };
+enum { WIDE = 20, VIEWS = 3, SAID = WILLIS_HULL_SET_BELIEF };
 
 /* Of WIDE by WIDE voxels with a thick bar of vessel in the middle, and its views. */
 struct head {
@@ -92,6 +92,13 @@ static void a_half_voxel_is_the_middle_of_eight(void **state) {
   assert_true(willis_hull_is_large(&more));
 }
 
+static double explained(const struct willis_hull_set *set) {
+  double sum = 0;
+  for (ptrdiff_t i = 0; i < set->rows; i++)
+    sum += (double)set->about_voxel[i * WILLIS_HULL_VOXEL + WILLIS_HULL_SET_SOLUTION];
+  return sum;
+}
+
 /* One look after the other by hand, each told what the one before said. */
 static void look_by_hand(enum willis_projection_mode mode) {
   struct head head = head_of(32, mode);
@@ -111,7 +118,10 @@ static void look_by_hand(enum willis_projection_mode mode) {
     if (look == WILLIS_HULL_LOOKS - 1) break;
     for (ptrdiff_t i = 0; i < 2 * rows && !look; i++)
       assert_true(by_hand.set.about_voxel[i / 2 * WILLIS_HULL_VOXEL + SAID + i % 2] == 0);
+    const double solved = explained(&by_hand.set);
     assert_int_equal(willis_hull_case_tell(&by_hand, expected, NULL), WILLIS_OK);
+    const double again = explained(&by_hand.set);
+    assert_true((fabs(again - solved) > 0) == (mode == WILLIS_PROJECTION_SUM));
     for (ptrdiff_t i = 0; i < rows; i++) {
       const double p = 1 / (1 + exp(-(double)expected[i]));
       const float *said = by_hand.set.about_voxel + i * WILLIS_HULL_VOXEL + SAID;

@@ -95,6 +95,10 @@ static void needs_view_counts(void **state) {
   options.view_count_count = 0;
   assert_int_equal(train(&options, "none.safetensors", NULL, &result, &err),
                    WILLIS_INVALID_ARGUMENT);
+  options.view_count_count = 2;
+  options.view_counts[1] = 0;
+  assert_int_equal(train(&options, "none.safetensors", NULL, &result, &err),
+                   WILLIS_INVALID_ARGUMENT);
   options.view_count_count = WILLIS_TRAIN_VIEW_COUNTS + 1;
   assert_int_equal(train(&options, "none.safetensors", NULL, &result, &err),
                    WILLIS_INVALID_ARGUMENT);

@@ -290,6 +290,8 @@ static void a_case_takes_what_it_says(void **state) {
       assert_int_equal(training ? willis_trainer_hull_step(trainer, &lesson, &loss, &err)
                                 : willis_hull_infer(network, &c.input, value, &err),
                        WILLIS_OK);
+      for (ptrdiff_t r = 0; r < c.set.rows; r++) value[r] = (float)(r % 3) - 1;
+      assert_int_equal(willis_hull_case_tell(&c, value, &err), WILLIS_OK);
       const size_t took = atomic_load(&counting.peak) - before;
       const size_t said =
           willis_hull_case_bytes(stack.grid.size, c.set.rows, c.set.rays, c.set.views, training);

@@ -250,7 +250,7 @@ static void is_believed_from_the_first(const struct willis_hull_set *set,
   assert_int_equal(finer.rows, set->rows);
   for (ptrdiff_t i = 0; i < set->rows; i++) {
     const float *to = finer.about_voxel + i * VOXEL, *of = set->about_voxel + i * VOXEL;
-    assert_memory_equal(to + 10, of + 10, 2 * sizeof *to);
+    assert_memory_equal(to + WILLIS_HULL_SET_BELIEF, of + WILLIS_HULL_SET_BELIEF, 2 * sizeof *to);
     if (!finer.solution) assert_memory_equal(to, of, VOXEL * sizeof *to);
   }
   /* Of what is believed in half a voxel of vessel lies between the two classes. */
@@ -284,12 +284,17 @@ static void what_is_believed_in_explains(void **state) {
     double least_vessel = INFINITY, most_ghost = 0;
     for (ptrdiff_t i = 0; i < set.rows; i++) {
       const float *now = set.about_voxel + i * VOXEL, *then = before.about_voxel + i * VOXEL;
-      const double x = exp2((double)now[8]) - 1, x_then = exp2((double)then[8]) - 1;
-      assert_memory_equal(now, then, 8 * sizeof *now);
-      assert_true(fabs((double)(now[10] - probability[i])) <= 0 && fabs((double)then[10]) <= 0);
-      assert_true(fabs(log2((double)probability[i] + 0.0625) - (double)now[11]) < 1e-5);
-      assert_true(!mode || fabs(log2(x + 0.0625) - (double)now[9]) < 1e-4);
+      const double x = exp2((double)now[WILLIS_HULL_SET_SOLUTION]) - 1,
+                   x_then = exp2((double)then[WILLIS_HULL_SET_SOLUTION]) - 1;
+      assert_memory_equal(now, then, WILLIS_HULL_SET_SOLUTION * sizeof *now);
+      assert_true(fabs((double)(now[WILLIS_HULL_SET_BELIEF] - probability[i])) <= 0 &&
+                  fabs((double)then[WILLIS_HULL_SET_BELIEF]) <= 0);
+      assert_true(fabs(log2((double)probability[i] + 0.0625) -
+                       (double)now[WILLIS_HULL_SET_BELIEF + 1]) < 1e-5);
+      assert_true(!mode ||
+                  fabs(log2(x + 0.0625) - (double)now[WILLIS_HULL_SET_SOLUTION + 1]) < 1e-4);
       if (!mode) continue;
+      assert_true(x_then > 0.1);
       const bool vessel = volume.voxels[set.voxel[i]] > 0;
       least_vessel = vessel ? fmin(least_vessel, x / x_then) : least_vessel;
       most_ghost = vessel ? most_ghost : fmax(most_ghost, x / x_then);
