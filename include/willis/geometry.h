@@ -83,6 +83,13 @@ WILLIS_API bool willis_shutter_shows(const struct willis_shutter *shutter, doubl
                                      double row, double margin_px);
 /* The shutter of a picture whose pixels are bin × bin of this one's. */
 WILLIS_API void willis_shutter_bin(struct willis_shutter *shutter, ptrdiff_t bin);
+/* The view of that picture. */
+WILLIS_API void willis_view_bin(struct willis_view *view, ptrdiff_t bin);
+/* A stack whose pixels are the means of bin × bin of this one's, of those that are shown and there:
+ * its pictures have sides of size/bin, rounded up. bin ≥ 1. The caller releases it. */
+WILLIS_API WILLIS_CHECKED enum willis_status
+willis_projections_bin(const struct willis_projections *stack, ptrdiff_t bin,
+                       struct willis_projections *binned, struct willis_error *err);
 /* Sets the pixels that are not shown to 0. */
 WILLIS_API void willis_projections_hide(struct willis_projections *stack);
 

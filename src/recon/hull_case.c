@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "xray/hull_shadow.h"
 #include "xray/hull_solution.h"
 
 #include <math.h>
@@ -54,6 +55,44 @@ static enum willis_status does_not_fit(ptrdiff_t rows, const struct willis_grid 
       "that are left of the memory allowed; a smaller size needs less",
       rows, grid->size[0], grid->size[1], grid->size[2], (double)bytes / (1 << 20),
       (double)room / (1 << 20));
+}
+
+/* Pixels that a voxel of the grid covers along either side, in whichever view it covers least. 1
+ * for maxima: a mean of line integrals is the line integral of a mean, a mean of maxima is no
+ * maximum.
+ */
+static ptrdiff_t covered(const struct willis_projections *stack, const struct willis_grid *grid) {
+  static const double hair = 1e-6;
+  double least = INFINITY;
+  if (stack->mode != WILLIS_PROJECTION_SUM) return 1;
+  for (ptrdiff_t v = 0; v < stack->view_count; v++) {
+    struct willis_shadow s;
+    willis_shadow_init(&s, stack, v, grid);
+    least = fmin(least, fmin(s.voxel_columns, s.voxel_rows));
+  }
+  const double most = (double)(stack->columns > stack->rows ? stack->columns : stack->rows);
+  return (ptrdiff_t)fmax(floor(fmin(least, most) + hair), 1);
+}
+
+size_t willis_hull_case_binned_bytes(const struct willis_projections *stack,
+                                     const struct willis_grid *grid) {
+  const ptrdiff_t bin = covered(stack, grid);
+  const ptrdiff_t columns = (stack->columns - 1) / bin + 1, rows = (stack->rows - 1) / bin + 1;
+  const ptrdiff_t of_view = columns * rows * (ptrdiff_t)sizeof *stack->pixels;
+  return bin > 1 ? (size_t)stack->view_count * ((size_t)of_view + sizeof *stack->view) : 0;
+}
+
+/* Looks at pictures as coarse as the grid, and lessens the room by what they take. */
+static enum willis_status begin(struct willis_hull_case *c, const struct willis_projections *stack,
+                                const struct willis_grid *grid, size_t *room,
+                                struct willis_error *err) {
+  *c = (struct willis_hull_case){.stack = stack, .grid = *grid};
+  const ptrdiff_t bin = covered(stack, grid);
+  if (bin == 1) return WILLIS_OK;
+  const size_t taken = willis_hull_case_binned_bytes(stack, grid);
+  if (*room) *room = *room > taken ? *room - taken : 1;
+  c->stack = &c->binned;
+  return willis_projections_bin(stack, bin, &c->binned, err);
 }
 
 /* How many rows fit into the room, 0 for any, when they are made out of `voxels`, 0 for those of a
@@ -115,11 +154,13 @@ enum willis_status willis_hull_case_init(struct willis_hull_case *c,
                                          const struct willis_projections *stack,
                                          const struct willis_grid *grid, size_t room,
                                          struct willis_error *err) {
-  *c = (struct willis_hull_case){.stack = stack, .grid = *grid};
   ptrdiff_t most;
-  enum willis_status status = find_most(room, willis_grid_count(grid), stack, grid, &most, err);
-  if (!status) status = willis_hull_set_init(&c->set, stack, grid, most, err);
-  return status ? status : join(c, grid, room, err);
+  enum willis_status status = begin(c, stack, grid, &room, err);
+  if (!status) status = find_most(room, willis_grid_count(grid), c->stack, grid, &most, err);
+  if (!status) status = willis_hull_set_init(&c->set, c->stack, grid, most, err);
+  if (!status) status = join(c, grid, room, err);
+  if (status) willis_projections_release(&c->binned);
+  return status;
 }
 
 enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
@@ -127,17 +168,21 @@ enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                            const struct willis_grid *grid, const uint8_t *within,
                                            double unit, const struct willis_hull_belief *belief,
                                            size_t room, struct willis_error *err) {
-  *c = (struct willis_hull_case){.stack = stack, .grid = *grid, .told = true};
   ptrdiff_t most;
-  enum willis_status status = find_most(room, 0, stack, grid, &most, err);
+  enum willis_status status = begin(c, stack, grid, &room, err);
+  c->told = true;
+  if (!status) status = find_most(room, 0, c->stack, grid, &most, err);
   if (!status)
-    status = willis_hull_set_refine(&c->set, stack, grid, within, unit, belief, most, err);
-  return status ? status : join(c, grid, room, err);
+    status = willis_hull_set_refine(&c->set, c->stack, grid, within, unit, belief, most, err);
+  if (!status) status = join(c, grid, room, err);
+  if (status) willis_projections_release(&c->binned);
+  return status;
 }
 
 void willis_hull_case_release(struct willis_hull_case *c) {
   willis_lattice_release(&c->lattice);
   willis_hull_set_release(&c->set);
+  willis_projections_release(&c->binned);
 }
 
 enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float *logit,

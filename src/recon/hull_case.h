@@ -16,6 +16,9 @@ ptrdiff_t willis_hull_case_room(ptrdiff_t edge, bool photons);
 size_t willis_hull_case_bytes(const ptrdiff_t size[3], ptrdiff_t rows, ptrdiff_t rays, int views,
                               bool training);
 
+/* What pictures as coarse as the grid take beside those of the stack; 0 when those are used. */
+size_t willis_hull_case_binned_bytes(const struct willis_projections *stack,
+                                     const struct willis_grid *grid);
 /* The same with the number of voxels of the hull that the case is made out of, 0 when that is a
  * coarser case, and `crowd` of lattice.h. */
 size_t willis_hull_case_bytes_from(ptrdiff_t voxels, const ptrdiff_t size[3], ptrdiff_t rows,
@@ -27,7 +30,9 @@ enum { WILLIS_HULL_CROWD = 3 };
 
 /* The stack must be there as long as the case is. */
 struct willis_hull_case {
-  const struct willis_projections *stack;
+  struct willis_projections
+      binned; /* its own, of line integrals when a voxel covers two pixels and more */
+  const struct willis_projections *stack; /* that, or the one that it was made from */
   struct willis_grid grid;
   struct willis_hull_set set;
   struct willis_lattice lattice;

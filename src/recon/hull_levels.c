@@ -57,14 +57,18 @@ size_t willis_hull_levels_bytes(const struct willis_projections *stack,
   for (int l = 0; l + 1 < MOST_LEVELS && willis_hull_is_large(&level); l++, level = half) {
     const ptrdiff_t rows = likely_rows(&level, true, views),
                     rays = willis_hull_set_rays(stack, &level);
+    const size_t binned = willis_hull_case_binned_bytes(stack, &level);
     half = willis_half_grid(&level);
-    most = larger(most, said_bytes(&half) + willis_hull_set_making_bytes(0, rows, rays, views));
-    most = larger(most, willis_hull_case_bytes_from(0, level.size, rows, WILLIS_HULL_CROWD, rays,
-                                                    views, false));
+    most = larger(most,
+                  binned + said_bytes(&half) + willis_hull_set_making_bytes(0, rows, rays, views));
+    most = larger(most, binned + willis_hull_case_bytes_from(0, level.size, rows, WILLIS_HULL_CROWD,
+                                                             rays, views, false));
   }
-  return larger(most, willis_hull_case_bytes_from(
-                          willis_grid_count(&level), level.size, likely_rows(&level, false, views),
-                          WILLIS_HULL_CROWD, willis_hull_set_rays(stack, &level), views, false));
+  return larger(
+      most, willis_hull_case_binned_bytes(stack, &level) +
+                willis_hull_case_bytes_from(willis_grid_count(&level), level.size,
+                                            likely_rows(&level, false, views), WILLIS_HULL_CROWD,
+                                            willis_hull_set_rays(stack, &level), views, false));
 }
 
 static void mark_around(const ptrdiff_t n[3], ptrdiff_t voxel, uint8_t *within) {

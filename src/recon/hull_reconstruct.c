@@ -51,7 +51,8 @@ static enum willis_status reconstruct_upright(const struct willis_projections *s
   if (!status) status = write_planes(&c.set, value, grid, sink, err);
   if (ambiguity && !status && !(doubt = willis_take(c.set.rows, sizeof *doubt)))
     status = willis_fail_memory(err, "ambiguities", c.set.rows, sizeof *doubt);
-  if (ambiguity && !status) status = willis_hull_ambiguity(&c.set, stack, grid, value, doubt, err);
+  if (ambiguity && !status)
+    status = willis_hull_ambiguity(&c.set, c.stack, grid, value, doubt, err);
   if (ambiguity && !status) status = write_planes(&c.set, doubt, grid, ambiguity, err);
   willis_release(doubt);
   willis_release(value);

@@ -339,15 +339,6 @@ static void turn_view(const struct work *w, const struct willis_turn *turn,
   view->row_spacing_mm = column_spacing;
 }
 
-static void bin_view(struct willis_view *view, ptrdiff_t bin) {
-  const double middle = 0.5 * (double)(bin - 1);
-  view->principal_column = (view->principal_column - middle) / (double)bin;
-  view->principal_row = (view->principal_row - middle) / (double)bin;
-  view->column_spacing_mm *= (double)bin;
-  view->row_spacing_mm *= (double)bin;
-  willis_shutter_bin(&view->shutter, bin);
-}
-
 static enum willis_status make_view(struct work *w, struct run *run, ptrdiff_t index,
                                     ptrdiff_t run_index, ptrdiff_t first) {
   const struct willis_prepare_options *o = w->options;
@@ -374,7 +365,7 @@ static enum willis_status make_view(struct work *w, struct run *run, ptrdiff_t i
   willis_turn_shutter(&run->turn, a->columns, a->rows, &view->shutter);
   const struct willis_turn reversed = {0, mirrored};
   willis_turn_shutter(&reversed, w->columns, w->rows, &view->shutter);
-  bin_view(view, o->bin);
+  willis_view_bin(view, o->bin);
   bin_picture(w, run, mirrored, w->stack->pixels + index * w->stack->columns * w->stack->rows);
   return WILLIS_OK;
 }

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <string.h>
 
 enum willis_status willis_projections_create(struct willis_projections *stack, ptrdiff_t columns,
                                              ptrdiff_t rows, ptrdiff_t view_count,
@@ -36,6 +37,49 @@ void willis_projections_release(struct willis_projections *stack) {
   willis_release(stack->pixels);
   willis_release(stack->view);
   *stack = (struct willis_projections){0};
+}
+
+static ptrdiff_t lesser(ptrdiff_t a, ptrdiff_t b) {
+  return a < b ? a : b;
+}
+
+/* The mean of a view's pixels from column and row on, bin × bin of them or up to the border. */
+static float mean_around(const struct willis_projections *stack, ptrdiff_t view, ptrdiff_t column,
+                         ptrdiff_t row, ptrdiff_t bin) {
+  const struct willis_shutter *shutter = &stack->view[view].shutter;
+  const ptrdiff_t right = lesser(column + bin, stack->columns),
+                  below = lesser(row + bin, stack->rows);
+  double sum = 0, shown = 0;
+  for (ptrdiff_t r = row; r < below; r++)
+    for (ptrdiff_t c = column; c < right; c++)
+      if (willis_shutter_shows(shutter, (double)c, (double)r, 0)) {
+        sum += (double)stack->pixels[(view * stack->rows + r) * stack->columns + c];
+        shown++;
+      }
+  return shown > 0 ? (float)(sum / shown) : 0;
+}
+
+enum willis_status willis_projections_bin(const struct willis_projections *stack, ptrdiff_t bin,
+                                          struct willis_projections *binned,
+                                          struct willis_error *err) {
+  if (bin < 1) return willis_fail(err, WILLIS_INVALID_ARGUMENT, "bin %td, expected 1 or more", bin);
+  const ptrdiff_t columns = (stack->columns - 1) / bin + 1, rows = (stack->rows - 1) / bin + 1;
+  enum willis_status status =
+      willis_projections_create(binned, columns, rows, stack->view_count, err);
+  if (status) return status;
+  memcpy(binned->isocenter_mm, stack->isocenter_mm, sizeof binned->isocenter_mm);
+  binned->mode = stack->mode;
+  binned->has_grid = stack->has_grid;
+  binned->grid = stack->grid;
+  for (ptrdiff_t v = 0; v < stack->view_count; v++) {
+    binned->view[v] = stack->view[v];
+    willis_view_bin(&binned->view[v], bin);
+  }
+#pragma omp parallel for schedule(static)
+  for (ptrdiff_t i = 0; i < stack->view_count * rows; i++)
+    for (ptrdiff_t c = 0; c < columns; c++)
+      binned->pixels[i * columns + c] = mean_around(stack, i / rows, c * bin, i % rows * bin, bin);
+  return WILLIS_OK;
 }
 
 static bool positive(double value) {

@@ -44,6 +44,15 @@ void willis_view_source(const struct willis_view *view, double source_mm[3]) {
     source_mm[i] = -view->source_to_isocenter_mm * d[i] + offset[0] * u[i] + offset[1] * v[i];
 }
 
+void willis_view_bin(struct willis_view *view, ptrdiff_t bin) {
+  const double middle = 0.5 * (double)(bin - 1);
+  view->principal_column = (view->principal_column - middle) / (double)bin;
+  view->principal_row = (view->principal_row - middle) / (double)bin;
+  view->column_spacing_mm *= (double)bin;
+  view->row_spacing_mm *= (double)bin;
+  willis_shutter_bin(&view->shutter, bin);
+}
+
 void willis_view_project_point(const struct willis_view *view, const double point_mm[3],
                                double *column, double *row) {
   double d[3], u[3], v[3], from[3] = {0}, magnification = 1;

@@ -17,7 +17,7 @@
 #include "recon/hull_levels.h"
 #include "recon/hull_reconstruct.h"
 
-enum { WIDE = 20, VIEWS = 3, SAID = WILLIS_HULL_SET_BELIEF };
+enum { WIDE = 20, LARGE = 136, VIEWS = 3, SAID = WILLIS_HULL_SET_BELIEF };
 
 /* Of WIDE by WIDE voxels with a thick bar of vessel in the middle, and its views. */
 struct head {
@@ -150,12 +150,40 @@ static void each_look_is_told_of_the_last(void **state) {
   look_by_hand(WILLIS_PROJECTION_SUM);
 }
 
+/* Of line integrals a coarser grid is shown means of the pixels that its voxels cover. */
+static void pictures_are_as_coarse_as_the_grid(void **state) {
+  (void)state;
+  struct head head = head_of(LARGE, WILLIS_PROJECTION_SUM);
+  struct willis_grid grid = head.volume.grid;
+  for (int bin = 1; bin <= 4; bin *= 2, grid = willis_half_grid(&grid)) {
+    struct willis_projections by_hand;
+    struct willis_hull_case c;
+    struct willis_hull_set set;
+    assert_int_equal(willis_projections_bin(&head.stack, bin, &by_hand, NULL), WILLIS_OK);
+    assert_int_equal(willis_hull_case_init(&c, &head.stack, &grid, 0, NULL), WILLIS_OK);
+    assert_int_equal(willis_hull_set_init(&set, &by_hand, &grid, 0, NULL), WILLIS_OK);
+    assert_true((c.stack == &head.stack) == (bin == 1));
+    assert_true(set.rows > 0 && c.set.rows == set.rows && c.set.rays == set.rays);
+    assert_memory_equal(c.set.seen, set.seen,
+                        (size_t)(set.rows * VIEWS) * WILLIS_HULL_SET_SEEN * sizeof(float));
+    willis_hull_set_release(&set);
+    willis_hull_case_release(&c);
+    head.stack.mode = WILLIS_PROJECTION_MAX;
+    assert_int_equal(willis_hull_case_init(&c, &head.stack, &grid, 0, NULL), WILLIS_OK);
+    assert_ptr_equal(c.stack, &head.stack);
+    head.stack.mode = WILLIS_PROJECTION_SUM;
+    willis_hull_case_release(&c);
+    willis_projections_release(&by_hand);
+  }
+  head_release(&head);
+}
+
 /* Sees vessels wherever the hull is: the finer list is the finer hull, but for what lies outside of
  * the coarser one, and was told so. */
 static void all_hope_leaves_the_hull(void **state) {
   (void)state;
   for (int mode = 0; mode < 2; mode++) {
-    struct head head = head_of(136, (enum willis_projection_mode)mode);
+    struct head head = head_of(LARGE, (enum willis_projection_mode)mode);
     struct willis_network *network = network_saying(2);
     struct willis_hull_case whole, c;
     assert_int_equal(willis_hull_case_init(&whole, &head.stack, &head.volume.grid, 0, NULL),
@@ -183,7 +211,7 @@ static void all_hope_leaves_the_hull(void **state) {
 
 static void no_hope_leaves_nothing(void **state) {
   (void)state;
-  struct head head = head_of(136, WILLIS_PROJECTION_MAX);
+  struct head head = head_of(LARGE, WILLIS_PROJECTION_MAX);
   struct willis_network *network = network_saying(-3);
   struct willis_volume probability;
   struct willis_hull_case c;
@@ -204,7 +232,7 @@ static void no_hope_leaves_nothing(void **state) {
 
 static void every_allocation_may_fail(void **state) {
   (void)state;
-  struct head head = head_of(136, WILLIS_PROJECTION_SUM);
+  struct head head = head_of(LARGE, WILLIS_PROJECTION_SUM);
   struct willis_network *network = network_saying(2);
   enum willis_status status = WILLIS_OUT_OF_MEMORY;
   int n = 0;
@@ -260,7 +288,7 @@ static void no_more_than_the_room_is_taken(void **state) {
   (void)state;
   enum { ROOMS = 12, TABLES = 64 << 10 };
   for (int kind = 0; kind < 3; kind++) {
-    struct head head = kind < 2 ? head_of(136, (enum willis_projection_mode)kind) : lone_voxels();
+    struct head head = kind < 2 ? head_of(LARGE, (enum willis_projection_mode)kind) : lone_voxels();
     struct willis_network *network = network_saying(2);
     enum willis_status status;
     const size_t whole = most_bytes(&head, network, 0, &status);
@@ -287,7 +315,7 @@ static void no_more_than_the_room_is_taken(void **state) {
  */
 static void learns_on_large_grids(void **state) {
   (void)state;
-  enum { PATIENTS = 1, EDGE = 136 };
+  enum { PATIENTS = 1, EDGE = LARGE };
   struct willis_cohort cohort;
   struct willis_dataset *dataset;
   struct willis_sampling sampling = willis_sampling_defaults();
@@ -329,6 +357,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_half_voxel_is_the_middle_of_eight),
       cmocka_unit_test(each_look_is_told_of_the_last),
+      cmocka_unit_test(pictures_are_as_coarse_as_the_grid),
       cmocka_unit_test(all_hope_leaves_the_hull),
       cmocka_unit_test(no_hope_leaves_nothing),
       cmocka_unit_test(every_allocation_may_fail),
