@@ -1,5 +1,5 @@
-/* A third of the steps show a head upright or mirrored in the paper's views, a third another of the
- * cube's 48 poses in the same views, a third any pose from any side over 90 to 200 degrees.
+/* Five of twelve steps show a head upright or mirrored in the paper's views, as many another of the
+ * cube's 48 poses in the same views, a sixth any pose from any side over 90 to 200 degrees.
  * Besides, when asked for: the head is another (shape_change.h), one of six times with nothing on
  * one side of a plane, as when one artery of several is filled; and the pictures are disturbed. */
 #include "recon/hull_train.h"
@@ -36,7 +36,10 @@ enum draw {
   DRAW_GRID
 };
 static const double varied = 2.0 / 3, cut = 1.0 / 6, disturbed = 0.5, coarser = 0.5;
-enum { UPRIGHT, TURNED, ANYHOW, KINDS };
+enum kind { UPRIGHT, TURNED, ANYHOW };
+/* Upright until the first, turned until the second. Hulls of views that do not follow the grid are
+ * three times as large. */
+static const double upright = 5.0 / 12, not_anyhow = 5.0 / 6;
 
 static double draw(const struct willis_run *run, enum draw what) {
   return willis_random_uniform(run->options->seed, hull_stream,
@@ -45,6 +48,11 @@ static double draw(const struct willis_run *run, enum draw what) {
 
 static ptrdiff_t pick(const struct willis_run *run, enum draw what, ptrdiff_t count) {
   return (ptrdiff_t)(draw(run, what) * (double)count);
+}
+
+static enum kind pick_kind(const struct willis_run *run) {
+  const double u = draw(run, DRAW_KIND);
+  return u < upright ? UPRIGHT : u < not_anyhow ? TURNED : ANYHOW;
 }
 
 enum willis_status willis_hull_show(const struct willis_sampling *sampling, double start_deg,
@@ -155,7 +163,7 @@ enum willis_status willis_hull_train_step(struct willis_run *run, ptrdiff_t i, d
                                           struct willis_error *err) {
   const struct willis_train_options *o = run->options;
   struct willis_sampling sampling = *willis_dataset_sampling(run->training.dataset);
-  const ptrdiff_t kind = pick(run, DRAW_KIND, KINDS);
+  const enum kind kind = pick_kind(run);
   /* Upright: as it is, or with left and right exchanged. */
   struct willis_shown shown = willis_shown_pose(
       sampling.size, pick(run, DRAW_POSE, kind == UPRIGHT ? 2 : WILLIS_SHOWN_POSES));
