@@ -170,7 +170,7 @@ enum willis_status willis_hull_case_refine(struct willis_hull_case *c,
                                            size_t room, struct willis_error *err) {
   ptrdiff_t most;
   enum willis_status status = begin(c, stack, grid, &room, err);
-  c->told = true;
+  c->refined = true;
   if (!status) status = find_most(room, 0, c->stack, grid, &most, err);
   if (!status)
     status = willis_hull_set_refine(&c->set, c->stack, grid, within, unit, belief, most, err);
@@ -190,10 +190,17 @@ enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float
   float *p = willis_take(c->set.rows, sizeof *p);
   if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) p[i] = willis_hull_probability(logit[i], 1);
-  const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
-  c->told = !status;
+  enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
   willis_release(p);
   return status;
+}
+
+/* What few views leave open is settled step by step; a finer grid asks what line integrals are
+ * explained by there. */
+ptrdiff_t willis_hull_case_looks(const struct willis_hull_case *c) {
+  enum { FEW_VIEWS = 3, AT_FEW = 6, AT_MORE = 3 };
+  if (c->refined) return c->stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1;
+  return c->set.views <= FEW_VIEWS ? AT_FEW : AT_MORE;
 }
 
 enum willis_status willis_hull_case_look(struct willis_hull_case *c,
@@ -210,5 +217,5 @@ enum willis_status willis_hull_case_look(struct willis_hull_case *c,
 enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
                                            const struct willis_network *network, float *logit,
                                            struct willis_error *err) {
-  return willis_hull_case_look(c, network, c->told ? 1 : WILLIS_HULL_LOOKS, logit, err);
+  return willis_hull_case_look(c, network, willis_hull_case_looks(c), logit, err);
 }

@@ -37,7 +37,7 @@ struct willis_hull_case {
   struct willis_hull_set set;
   struct willis_lattice lattice;
   struct willis_hull_input input; /* points into the two; must stay where it is */
-  bool told;                      /* what an earlier look has said */
+  bool refined;                   /* of a coarser one, and told what was said there */
 };
 
 /* An empty hull is not an error: it has set.rows 0 and no lattice. The caller releases it.
@@ -60,14 +60,16 @@ void willis_hull_case_release(struct willis_hull_case *c);
  * OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status
 willis_hull_case_tell(struct willis_hull_case *c, const float *logit, struct willis_error *err);
-/* How often the network looks at a case that it has been told nothing about. */
-enum { WILLIS_HULL_LOOKS = 3 };
+/* How often the network looks at a case (doc/beyond.md, H11). */
+ptrdiff_t willis_hull_case_looks(const struct willis_hull_case *c);
+/* Of which training shows one of the first so many. */
+enum { WILLIS_HULL_LOOKS_LEARNED = 3 };
 /* logit[set.rows] of the last of so many looks, each told what the one before said. */
 WILLIS_CHECKED enum willis_status willis_hull_case_look(struct willis_hull_case *c,
                                                         const struct willis_network *network,
                                                         ptrdiff_t times, float *logit,
                                                         struct willis_error *err);
-/* Of all looks, or of one at a case that has been told. */
+/* The same of all looks. */
 WILLIS_CHECKED enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
                                                           const struct willis_network *network,
                                                           float *logit, struct willis_error *err);

@@ -111,7 +111,7 @@ static enum willis_status case_to_learn(const struct willis_run *run,
 /* The looks before the one that is learned from: none, one or two. */
 static enum willis_status look(const struct willis_run *run, struct willis_hull_case *c,
                                struct willis_error *err) {
-  const ptrdiff_t before = c->told ? 0 : pick(run, DRAW_LOOK, WILLIS_HULL_LOOKS);
+  const ptrdiff_t before = c->refined ? 0 : pick(run, DRAW_LOOK, WILLIS_HULL_LOOKS_LEARNED);
   if (!before) return WILLIS_OK;
   float *logit = willis_take(c->set.rows, sizeof *logit);
   if (!logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof *logit);
