@@ -195,11 +195,14 @@ enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float
   return status;
 }
 
-/* What few views leave open is settled step by step; a finer grid asks what line integrals are
- * explained by there. */
+/* What few views leave open is settled step by step, on the coarsest grid where that is cheap; a
+ * finer one asks what line integrals are explained by there, as long as that does not take seconds.
+ */
 ptrdiff_t willis_hull_case_looks(const struct willis_hull_case *c) {
-  enum { FEW_VIEWS = 3, AT_FEW = 6, AT_MORE = 3 };
-  if (c->refined) return c->stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1;
+  enum { FEW_VIEWS = 3, AT_FEW = 6, AT_MORE = 3, TWICE_EDGE = 256 };
+  bool again = c->stack->mode == WILLIS_PROJECTION_SUM;
+  for (int a = 0; a < 3; a++) again = again && c->grid.size[a] <= TWICE_EDGE;
+  if (c->refined) return again ? 2 : 1;
   return c->set.views <= FEW_VIEWS ? AT_FEW : AT_MORE;
 }
 
