@@ -190,7 +190,7 @@ enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float
   float *p = willis_take(c->set.rows, sizeof *p);
   if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
   for (ptrdiff_t i = 0; i < c->set.rows; i++) p[i] = willis_hull_probability(logit[i], 1);
-  enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
+  const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
   willis_release(p);
   return status;
 }
