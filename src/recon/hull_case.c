@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "xray/hull_grey.h"
 #include "xray/hull_shadow.h"
 #include "xray/hull_solution.h"
 
@@ -22,10 +23,12 @@ static size_t case_bytes(ptrdiff_t voxels, const ptrdiff_t size[3],
                          const ptrdiff_t rows[WILLIS_LATTICE_LEVELS], ptrdiff_t rays, int views,
                          bool training) {
   const size_t making = willis_hull_set_making_bytes(voxels, rows[0], rays, views);
-  const size_t between =
-      willis_hull_solution_bytes(rows[0], rays, views) + (size_t)rows[0] * sizeof(float);
+  const size_t solution = willis_hull_solution_bytes(rows[0], rays, views),
+               grey = willis_hull_grey_bytes(rows[0], rays, views);
+  const size_t between = (solution > grey ? solution : grey) + 2 * (size_t)rows[0] * sizeof(float);
   size_t plan = willis_hull_plan_bytes(rows, rays, views, training);
-  /* Targets or probabilities, and a plane of them. Between looks line integrals are explained. */
+  /* Targets or probabilities, and a plane of them. Between looks line integrals are explained,
+   * after the last one all pictures. */
   const size_t working = willis_hull_set_bytes(rows[0], views) + willis_lattice_bytes(size, rows) +
                          (size_t)(rows[0] + size[0] * size[1]) * sizeof(float);
   /* Between steps training keeps its buffers. */
@@ -185,11 +188,17 @@ void willis_hull_case_release(struct willis_hull_case *c) {
   willis_projections_release(&c->binned);
 }
 
+static float *probabilities_of(const float *logit, ptrdiff_t rows, struct willis_error *err) {
+  float *p = willis_take(rows, sizeof *p);
+  for (ptrdiff_t i = 0; p && i < rows; i++) p[i] = willis_hull_probability(logit[i], 1);
+  if (!p) (void)willis_fail_memory(err, "probabilities", rows, sizeof *p);
+  return p;
+}
+
 enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float *logit,
                                          struct willis_error *err) {
-  float *p = willis_take(c->set.rows, sizeof *p);
-  if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
-  for (ptrdiff_t i = 0; i < c->set.rows; i++) p[i] = willis_hull_probability(logit[i], 1);
+  float *p = probabilities_of(logit, c->set.rows, err);
+  if (!p) return WILLIS_OUT_OF_MEMORY;
   const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
   willis_release(p);
   return status;
@@ -217,8 +226,35 @@ enum willis_status willis_hull_case_look(struct willis_hull_case *c,
   return status;
 }
 
+/* From what is believed to what explains the pictures, too. Those that contradict each other or are
+ * of other voxels than the grid's, which miss by several times what others do, leave what is
+ * believed, as sure as networks may be (doc/beyond.md, H8, H13). */
+static enum willis_status explain(struct willis_hull_case *c, float *logit,
+                                  struct willis_error *err) {
+  static const float most_missed[] = {
+      [WILLIS_PROJECTION_MAX] = 0.05f, [WILLIS_PROJECTION_SUM] = 0.12f};
+  static const float temperature = 1.5f;
+  const ptrdiff_t rows = c->set.rows;
+  struct willis_hull_grey_found found;
+  float *value = willis_take(rows, sizeof *value), *p = probabilities_of(logit, rows, err);
+  enum willis_status status = WILLIS_OK;
+  if (!value || !p) status = willis_fail_memory(err, "grey values", rows, sizeof *value);
+  if (!status) status = willis_hull_grey(&c->set, c->stack, &c->grid, p, 0, value, &found, err);
+  for (ptrdiff_t i = 0; i < rows && !status; i++)
+    logit[i] = found.missed > most_missed[c->stack->mode]
+                   ? logit[i] / temperature
+                   : willis_hull_grey_logit(value[i], found.middle, p[i]);
+  willis_release(value);
+  willis_release(p);
+  return status;
+}
+
 enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
                                            const struct willis_network *network, float *logit,
                                            struct willis_error *err) {
-  return willis_hull_case_look(c, network, willis_hull_case_looks(c), logit, err);
+  enum { LEAST_VIEWS = 3 }; /* fewer leave open what is whose, and grey values do not settle it */
+  enum willis_status status =
+      willis_hull_case_look(c, network, willis_hull_case_looks(c), logit, err);
+  if (status || !c->set.rows || c->set.views < LEAST_VIEWS) return status;
+  return explain(c, logit, err);
 }

@@ -69,7 +69,8 @@ WILLIS_CHECKED enum willis_status willis_hull_case_look(struct willis_hull_case 
                                                         const struct willis_network *network,
                                                         ptrdiff_t times, float *logit,
                                                         struct willis_error *err);
-/* The same of all looks. */
+/* The same of all looks, and then of what explains the pictures: a voxel's grey value, with three
+ * views and more that agree (hull_grey.h, H13). */
 WILLIS_CHECKED enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
                                                           const struct willis_network *network,
                                                           float *logit, struct willis_error *err);

@@ -128,7 +128,8 @@ static enum willis_status ask(struct willis_hull_case *c, const struct willis_ne
   const ptrdiff_t count = willis_grid_count(&said->grid), rows = c->set.rows;
   float *logit = willis_take(rows, sizeof *logit);
   if (!logit) return willis_fail_memory(err, "logits", rows, sizeof *logit);
-  enum willis_status status = willis_hull_case_decide(c, network, logit, err);
+  enum willis_status status =
+      willis_hull_case_look(c, network, willis_hull_case_looks(c), logit, err);
   if (!status) {
     *within = willis_take_zeroed(count, 1);
     said->logit = willis_take(count, sizeof *said->logit);

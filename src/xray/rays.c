@@ -21,8 +21,8 @@ static void to_steps(const struct willis_grid *grid, const double mm[3], double 
   }
 }
 
-static void map_init(struct willis_ray_map *map, const struct willis_view *view,
-                     const double isocenter_mm[3], const struct willis_grid *grid) {
+void willis_ray_map_init(struct willis_ray_map *map, const struct willis_view *view,
+                         const double isocenter_mm[3], const struct willis_grid *grid) {
   bool cone = view->kind == WILLIS_VIEW_CONE;
   double d[3], u[3], v[3], source[3] = {0}, from[3], along[3], step[2][3];
   double p = view->column_spacing_mm, q = view->row_spacing_mm;
@@ -144,7 +144,7 @@ enum willis_status willis_rays_init(struct willis_rays *rays,
     struct willis_ray_view *to = rays->view + i;
     to->image = view ? view[i] : i;
     to->tile = rays->tile + i * tiles;
-    map_init(&to->map, stack->view + to->image, stack->isocenter_mm, grid);
+    willis_ray_map_init(&to->map, stack->view + to->image, stack->isocenter_mm, grid);
     if (!before_source(&to->map)) {
       status = willis_fail(err, WILLIS_GEOMETRY,
                            "view %td: the volume reaches its source; expected all of it between "

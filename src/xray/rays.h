@@ -26,6 +26,9 @@ struct willis_ray_map {
   double spacing_mm[3];
 };
 
+void willis_ray_map_init(struct willis_ray_map *map, const struct willis_view *view,
+                         const double isocenter_mm[3], const struct willis_grid *grid);
+
 /* Which planes a tile's rays must visit: bit b stands for `chunk` planes along the tile's axis. */
 struct willis_tile {
   uint64_t planes;

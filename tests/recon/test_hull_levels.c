@@ -16,6 +16,7 @@
 #include "patients.h"
 #include "recon/hull_levels.h"
 #include "recon/hull_reconstruct.h"
+#include "xray/hull_grey.h"
 
 enum { WIDE = 20, LARGE = 136, VIEWS = 3, SAID = WILLIS_HULL_SET_BELIEF };
 
@@ -131,7 +132,7 @@ static void look_by_hand(enum willis_projection_mode mode) {
       assert_true(fabs((double)said[1] - log2(p + 0.0625)) < 1e-5);
     }
   }
-  assert_int_equal(willis_hull_case_decide(&c, network, logit, NULL), WILLIS_OK);
+  assert_int_equal(willis_hull_case_look(&c, network, looks, logit, NULL), WILLIS_OK);
   assert_memory_equal(logit, expected, (size_t)rows * sizeof *logit);
   assert_memory_not_equal(logit, first, (size_t)rows * sizeof *logit);
   willis_release(first);
@@ -147,6 +148,68 @@ static void each_look_is_told_of_the_last(void **state) {
   (void)state;
   look_by_hand(WILLIS_PROJECTION_MAX);
   look_by_hand(WILLIS_PROJECTION_SUM);
+}
+
+/* What a network believes that says 1 everywhere, and the grey values by it, by hand; true where
+ * the pictures are explained well enough for them to count. */
+static bool explain_by_hand(struct willis_hull_case *c, float *logit) {
+  const ptrdiff_t rows = c->set.rows;
+  struct willis_hull_grey_found found;
+  float *p = willis_take(rows, sizeof *p), *grey = willis_take(rows, sizeof *grey);
+  for (ptrdiff_t i = 0; i < rows; i++) p[i] = 1 / (1 + expf(-1.0f));
+  assert_int_equal(willis_hull_grey(&c->set, c->stack, &c->grid, p, 0, grey, &found, NULL),
+                   WILLIS_OK);
+  const bool well = found.missed < (c->stack->mode == WILLIS_PROJECTION_SUM ? 0.12f : 0.05f);
+  for (ptrdiff_t i = 0; i < rows; i++)
+    logit[i] = well ? willis_hull_grey_logit(grey[i], found.middle, p[i]) : logit[i] / 1.5f;
+  willis_release(grey);
+  willis_release(p);
+  return well;
+}
+
+/* Three views decide by the grey values that explain them, and know the bar better than a network
+ * that says the same everywhere; two by what it says. */
+static void decisions_explain_the_pictures(void **state) {
+  (void)state;
+  int explained = 0;
+  for (int mode = 0; mode < 2; mode++)
+    for (int views = 2; views <= VIEWS; views++) {
+      struct head head = head_of(32, (enum willis_projection_mode)mode);
+      struct willis_network *network = network_saying(1);
+      struct willis_hull_case c;
+      head.stack.view_count = views;
+      assert_int_equal(willis_hull_case_init(&c, &head.stack, &head.volume.grid, 0, NULL),
+                       WILLIS_OK);
+      const ptrdiff_t rows = c.set.rows;
+      float *logit = willis_take(rows, sizeof *logit), *by_hand = willis_take(rows, sizeof *logit);
+      double right = 0, vessel = 0;
+      assert_int_equal(willis_hull_case_decide(&c, network, logit, NULL), WILLIS_OK);
+      for (ptrdiff_t i = 0; i < rows; i++) {
+        const bool is = head.volume.voxels[c.set.voxel[i]] > 0;
+        vessel += is;
+        right += is == (logit[i] > 0);
+        if (views == 2) assert_true(fabs((double)logit[i] - 1) < 1e-6);
+      }
+      if (views == VIEWS) {
+        willis_hull_case_release(&c);
+        assert_int_equal(willis_hull_case_init(&c, &head.stack, &head.volume.grid, 0, NULL),
+                         WILLIS_OK);
+        assert_int_equal(
+            willis_hull_case_look(&c, network, willis_hull_case_looks(&c), by_hand, NULL),
+            WILLIS_OK);
+        const bool well = explain_by_hand(&c, by_hand);
+        assert_memory_equal(logit, by_hand, (size_t)rows * sizeof *logit);
+        assert_true(well ? right > vessel : right >= vessel);
+        explained += well;
+      }
+      willis_release(by_hand);
+      willis_release(logit);
+      willis_hull_case_release(&c);
+      willis_network_destroy(network);
+      head.stack.view_count = VIEWS;
+      head_release(&head);
+    }
+  assert_true(explained > 0);
 }
 
 /* Of line integrals a coarser grid is shown means of the pixels that its voxels cover. */
@@ -357,6 +420,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_half_voxel_is_the_middle_of_eight),
       cmocka_unit_test(each_look_is_told_of_the_last),
+      cmocka_unit_test(decisions_explain_the_pictures),
       cmocka_unit_test(pictures_are_as_coarse_as_the_grid),
       cmocka_unit_test(all_hope_leaves_the_hull),
       cmocka_unit_test(no_hope_leaves_nothing),
