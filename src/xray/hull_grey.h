@@ -32,10 +32,9 @@ struct willis_hull_grey_found {
  *   Σ_r (f_r(x) − p_r)²/2τ² + Σ_i (x_i − mean_i)²/2·variance_i
  * over the rays r of all views. Of their samples s (hull_samples.h) f is the largest x(s), or the
  * sum for line integrals. τ is what is missed on average, 0.01 at least, so that pictures which
- * contradict each other count for less. Begins at the means. `full` is what a
- * full voxel adds to a pixel, in units; 0 finds it for line integrals, as what makes the least of a
- * few views least, and is a unit for maxima. OUT_OF_MEMORY,
- * NUMERIC. */
+ * contradict each other count for less. Begins at the means. `full` is what a full voxel adds to a
+ * pixel, in units; 0 finds it for line integrals, as what makes the least of a few views least, and
+ * is a unit for maxima. OUT_OF_MEMORY, NUMERIC. */
 WILLIS_CHECKED enum willis_status
 willis_hull_grey(const struct willis_hull_set *set, const struct willis_projections *stack,
                  const struct willis_grid *grid, const float *probability, double full,
