@@ -10,6 +10,7 @@
  * In training every step leaves a copy; in inference each level has one buffer. */
 #include "nn/hull_net.h"
 
+#include "nn/network.h"
 #include "nn/relu.h"
 #include "nn/rms_norm.h"
 
@@ -125,6 +126,9 @@ void willis_hull_plan(struct willis_hull_plan *plan, const struct willis_hull_in
   }
   plan->logit = willis_arena_take(arena, rows_of(input, 0), sizeof(float));
   plan->packed = willis_arena_take(arena, (ptrdiff_t)W3 * W3 * WILLIS_AROUND, sizeof(float));
+  if (!training)
+    plan->mirrored = willis_arena_take(
+        arena, willis_architecture_parameter_count(&willis_hull_architecture), sizeof(float));
   /* Blocks and exchanges work one at a time. */
   size_t mark = arena->used;
   plan->normal = willis_arena_take(arena, most, sizeof(float));

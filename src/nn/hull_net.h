@@ -35,6 +35,7 @@ struct willis_hull_plan {
   float *d_level[WILLIS_LATTICE_LEVELS]; /* training: its gradient */
   float *normal, *d_normal, *d_hidden;   /* scratch of blocks */
   float *packed;
+  float *mirrored; /* inference: a block of parameters (hull_mirror.h) */
   struct willis_ray_exchange ray[WILLIS_HULL_EXCHANGES]; /* inference uses the first */
   struct willis_ray_scratch ray_scratch;
   float *logit; /* [rows], then its gradient */
@@ -61,8 +62,10 @@ void willis_hull_backward(struct willis_hull_plan *plan, const struct willis_blo
                           const struct willis_hull_input *input,
                           const struct willis_block_parameters *gradient);
 
-/* The logit of every row. OUT_OF_MEMORY, NUMERIC (not finite). */
+/* The logit of every row, as it is or as said of mirrored heads (hull_mirror.h). OUT_OF_MEMORY,
+ * NUMERIC (not finite). */
 WILLIS_CHECKED enum willis_status willis_hull_infer(const struct willis_network *network,
+                                                    unsigned mirror,
                                                     const struct willis_hull_input *input,
                                                     float *logit, struct willis_error *err);
 

@@ -101,6 +101,18 @@ static void describe(struct willis_network *n) {
   }
 }
 
+ptrdiff_t willis_architecture_parameter_count(const struct willis_architecture *architecture) {
+  ptrdiff_t count = 0;
+  for (int l = 0; l < architecture->layer_count; l++)
+    for (int i = 0; i < LAYER_TENSORS; i++) {
+      struct willis_tensor_row row;
+      if (!has_tensor(&architecture->layer[l], i)) continue;
+      describe_tensor(&architecture->layer[l], i, &row);
+      count += row.learned ? row.count : 0;
+    }
+  return count;
+}
+
 enum willis_status willis_network_create_empty(const char *architecture,
                                                struct willis_network **network,
                                                struct willis_error *err) {

@@ -38,6 +38,8 @@ struct willis_network {
 
 /* Null if there is no such architecture. */
 const struct willis_architecture *willis_architecture_find(const char *name);
+/* Numbers that a network of it learns. */
+ptrdiff_t willis_architecture_parameter_count(const struct willis_architecture *architecture);
 /* All numbers zero. UNSUPPORTED, OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status willis_network_create_empty(const char *architecture,
                                                               struct willis_network **network,

@@ -2,6 +2,7 @@
  * number of views. Logits go into a histogram, so that memory does not grow with patients: with
  * bins as narrow as these the loss changes in its sixth digit. */
 #include "recon/hull_levels.h"
+#include "recon/hull_looks.h"
 #include "recon/hull_train.h"
 #include "recon/sweep.h"
 
@@ -128,7 +129,7 @@ static enum willis_status add_patient(const struct willis_network *network,
   }
   float *logit = willis_take(c.set.rows, sizeof *logit);
   if (!logit) status = willis_fail_memory(err, "logits", c.set.rows, sizeof *logit);
-  if (!status) status = willis_hull_case_decide(&c, network, logit, err);
+  if (!status) status = willis_hull_decide(&c, network, logit, err);
   if (!status) count(tally, &c, logit, pair->truth, probability);
   willis_release(logit);
   willis_hull_case_release(&c);

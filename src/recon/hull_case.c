@@ -27,10 +27,10 @@ static size_t case_bytes(ptrdiff_t voxels, const ptrdiff_t size[3],
                grey = willis_hull_grey_bytes(rows[0], rays, views);
   const size_t between = (solution > grey ? solution : grey) + 2 * (size_t)rows[0] * sizeof(float);
   size_t plan = willis_hull_plan_bytes(rows, rays, views, training);
-  /* Targets or probabilities, and a plane of them. Between looks line integrals are explained,
-   * after the last one all pictures. */
+  /* Targets or probabilities, their mean, and a plane of them. Between looks line integrals are
+   * explained, after the last one all pictures. */
   const size_t working = willis_hull_set_bytes(rows[0], views) + willis_lattice_bytes(size, rows) +
-                         (size_t)(rows[0] + size[0] * size[1]) * sizeof(float);
+                         (size_t)(2 * rows[0] + size[0] * size[1]) * sizeof(float);
   /* Between steps training keeps its buffers. */
   if (training) return plan + (making > working + between ? making : working + between);
   if (between > plan) plan = between;
@@ -188,73 +188,12 @@ void willis_hull_case_release(struct willis_hull_case *c) {
   willis_projections_release(&c->binned);
 }
 
-static float *probabilities_of(const float *logit, ptrdiff_t rows, struct willis_error *err) {
-  float *p = willis_take(rows, sizeof *p);
-  for (ptrdiff_t i = 0; p && i < rows; i++) p[i] = willis_hull_probability(logit[i], 1);
-  if (!p) (void)willis_fail_memory(err, "probabilities", rows, sizeof *p);
-  return p;
-}
-
 enum willis_status willis_hull_case_tell(struct willis_hull_case *c, const float *logit,
                                          struct willis_error *err) {
-  float *p = probabilities_of(logit, c->set.rows, err);
-  if (!p) return WILLIS_OUT_OF_MEMORY;
+  float *p = willis_take(c->set.rows, sizeof *p);
+  if (!p) return willis_fail_memory(err, "probabilities", c->set.rows, sizeof *p);
+  for (ptrdiff_t i = 0; i < c->set.rows; i++) p[i] = willis_hull_probability(logit[i], 1);
   const enum willis_status status = willis_hull_set_believe(&c->set, c->stack, &c->grid, p, err);
   willis_release(p);
   return status;
-}
-
-/* What few views leave open is settled step by step, on the coarsest grid where that is cheap; a
- * finer one asks what line integrals are explained by there, as long as that does not take seconds.
- */
-ptrdiff_t willis_hull_case_looks(const struct willis_hull_case *c) {
-  enum { FEW_VIEWS = 3, AT_FEW = 6, AT_MORE = 3, TWICE_EDGE = 256 };
-  bool again = c->stack->mode == WILLIS_PROJECTION_SUM;
-  for (int a = 0; a < 3; a++) again = again && c->grid.size[a] <= TWICE_EDGE;
-  if (c->refined) return again ? 2 : 1;
-  return c->set.views <= FEW_VIEWS ? AT_FEW : AT_MORE;
-}
-
-enum willis_status willis_hull_case_look(struct willis_hull_case *c,
-                                         const struct willis_network *network, ptrdiff_t times,
-                                         float *logit, struct willis_error *err) {
-  enum willis_status status = WILLIS_OK;
-  for (ptrdiff_t look = 0; look < times && c->set.rows && !status; look++) {
-    if (look) status = willis_hull_case_tell(c, logit, err);
-    if (!status) status = willis_hull_infer(network, &c->input, logit, err);
-  }
-  return status;
-}
-
-/* From what is believed to what explains the pictures, too. Those that contradict each other or are
- * of other voxels than the grid's, which miss by several times what others do, leave what is
- * believed, as sure as networks may be (doc/beyond.md, H8, H13). */
-static enum willis_status explain(struct willis_hull_case *c, float *logit,
-                                  struct willis_error *err) {
-  static const float most_missed[] = {
-      [WILLIS_PROJECTION_MAX] = 0.05f, [WILLIS_PROJECTION_SUM] = 0.12f};
-  static const float temperature = 1.5f;
-  const ptrdiff_t rows = c->set.rows;
-  struct willis_hull_grey_found found;
-  float *value = willis_take(rows, sizeof *value), *p = probabilities_of(logit, rows, err);
-  enum willis_status status = WILLIS_OK;
-  if (!value || !p) status = willis_fail_memory(err, "grey values", rows, sizeof *value);
-  if (!status) status = willis_hull_grey(&c->set, c->stack, &c->grid, p, 0, value, &found, err);
-  for (ptrdiff_t i = 0; i < rows && !status; i++)
-    logit[i] = found.missed > most_missed[c->stack->mode]
-                   ? logit[i] / temperature
-                   : willis_hull_grey_logit(value[i], found.middle, p[i]);
-  willis_release(value);
-  willis_release(p);
-  return status;
-}
-
-enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
-                                           const struct willis_network *network, float *logit,
-                                           struct willis_error *err) {
-  enum { LEAST_VIEWS = 3 }; /* fewer leave open what is whose, and grey values do not settle it */
-  enum willis_status status =
-      willis_hull_case_look(c, network, willis_hull_case_looks(c), logit, err);
-  if (status || !c->set.rows || c->set.views < LEAST_VIEWS) return status;
-  return explain(c, logit, err);
 }

@@ -60,20 +60,6 @@ void willis_hull_case_release(struct willis_hull_case *c);
  * OUT_OF_MEMORY. */
 WILLIS_CHECKED enum willis_status
 willis_hull_case_tell(struct willis_hull_case *c, const float *logit, struct willis_error *err);
-/* How often the network looks at a case (doc/beyond.md, H11). */
-ptrdiff_t willis_hull_case_looks(const struct willis_hull_case *c);
-/* Of which training shows one of the first so many. */
-enum { WILLIS_HULL_LOOKS_LEARNED = 3 };
-/* logit[set.rows] of the last of so many looks, each told what the one before said. */
-WILLIS_CHECKED enum willis_status willis_hull_case_look(struct willis_hull_case *c,
-                                                        const struct willis_network *network,
-                                                        ptrdiff_t times, float *logit,
-                                                        struct willis_error *err);
-/* The same of all looks, and then of what explains the pictures: a voxel's grey value, with three
- * views and more that agree (hull_grey.h, H13). */
-WILLIS_CHECKED enum willis_status willis_hull_case_decide(struct willis_hull_case *c,
-                                                          const struct willis_network *network,
-                                                          float *logit, struct willis_error *err);
 static inline float willis_hull_probability(float logit, double temperature) {
   return 1 / (1 + expf(-logit / (float)temperature));
 }

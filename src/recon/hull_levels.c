@@ -1,16 +1,16 @@
 /* Up to 128 voxels along an edge the network looks at every voxel of the hull. Beyond, it looks at
- * a grid half as fine first: what has a probability below LEAST_HOPE there, and no neighbour with
+ * a grid half as fine first: what has a probability below least_hope() there, and no neighbour with
  * more, is empty, and of the rest the finer look is told what the coarser one said (doc/beyond.md).
  */
 #include "recon/hull_levels.h"
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "recon/hull_looks.h"
 
 #include <math.h>
 
 enum { DIRECT_EDGE = 128, MOST_LEVELS = 8 };
-static const double least_hope = 0.2;
 static const float empty_logit = -12;
 
 /* A voxel of the half grid is the middle of 2³ voxels. */
@@ -111,32 +111,32 @@ static float believed(const void *said, const double place[3]) {
 }
 
 /* Writes it down; `within` are the voxels that leave hope, and their neighbours. */
-static void write_down(const struct willis_hull_case *c, const float *logit,
+static void write_down(const struct willis_hull_case *c, const float *logit, double hope,
                        const struct said *said, uint8_t *within) {
   const ptrdiff_t count = willis_grid_count(&said->grid);
   for (ptrdiff_t i = 0; i < count; i++) said->logit[i] = empty_logit;
   for (ptrdiff_t i = 0; i < c->set.rows; i++) {
     said->logit[c->set.voxel[i]] = logit[i];
-    if ((double)willis_hull_probability(logit[i], 1) >= least_hope)
+    if ((double)willis_hull_probability(logit[i], 1) >= hope)
       mark_around(said->grid.size, c->set.voxel[i], within);
   }
 }
 
 /* What is said on the half grid, written down. */
 static enum willis_status ask(struct willis_hull_case *c, const struct willis_network *network,
-                              struct said *said, uint8_t **within, struct willis_error *err) {
+                              double hope, struct said *said, uint8_t **within,
+                              struct willis_error *err) {
   const ptrdiff_t count = willis_grid_count(&said->grid), rows = c->set.rows;
   float *logit = willis_take(rows, sizeof *logit);
   if (!logit) return willis_fail_memory(err, "logits", rows, sizeof *logit);
-  enum willis_status status =
-      willis_hull_case_look(c, network, willis_hull_case_looks(c), logit, err);
+  enum willis_status status = willis_hull_look(c, false, network, logit, err);
   if (!status) {
     *within = willis_take_zeroed(count, 1);
     said->logit = willis_take(count, sizeof *said->logit);
     if (!*within || !said->logit)
       status = willis_fail_memory(err, "a half grid", count, 1 + sizeof *said->logit);
   }
-  if (!status) write_down(c, logit, said, *within);
+  if (!status) write_down(c, logit, hope, said, *within);
   willis_release(logit);
   return status;
 }
@@ -144,12 +144,12 @@ static enum willis_status ask(struct willis_hull_case *c, const struct willis_ne
 /* From a case on a half grid to one on `grid`. */
 static enum willis_status refine(struct willis_hull_case *c, const struct willis_network *network,
                                  const struct willis_projections *stack,
-                                 const struct willis_grid *grid, size_t room,
+                                 const struct willis_grid *grid, double hope, size_t room,
                                  struct willis_error *err) {
   struct said said = {.grid = willis_half_grid(grid), .logit = NULL};
   uint8_t *within = NULL;
   const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
-  enum willis_status status = ask(c, network, &said, &within, err);
+  enum willis_status status = ask(c, network, hope, &said, &within, err);
   willis_hull_case_release(c);
   const size_t taken = said_bytes(&said.grid);
   if (room) room = room > taken ? room - taken : 1;
@@ -160,17 +160,24 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
   return status;
 }
 
+/* Where few views leave much, less is kept of what takes seconds. */
+static double least_hope(const struct willis_grid *grid, ptrdiff_t views) {
+  static const double hope = 0.01, hope_of_few = 0.05;
+  return willis_hull_few((int)views) && willis_hull_takes_seconds(grid) ? hope_of_few : hope;
+}
+
 enum willis_status willis_hull_case_of(struct willis_hull_case *c,
                                        const struct willis_projections *stack,
                                        const struct willis_network *network,
                                        const struct willis_grid *grid, size_t room,
                                        struct willis_error *err) {
+  const double hope = least_hope(grid, stack->view_count);
   struct willis_grid level[MOST_LEVELS] = {*grid};
   int l = 0;
   for (; l + 1 < MOST_LEVELS && willis_hull_is_large(&level[l]); l++)
     level[l + 1] = willis_half_grid(&level[l]);
   enum willis_status status = willis_hull_case_init(c, stack, &level[l], room, err);
-  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], room, err);
+  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], hope, room, err);
   if (status) willis_hull_case_release(c);
   return status;
 }

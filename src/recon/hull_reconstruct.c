@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "recon/hull_levels.h"
+#include "recon/hull_looks.h"
 #include "recon/hull_pose.h"
 #include "xray/hull_ambiguity.h"
 
@@ -45,7 +46,7 @@ static enum willis_status reconstruct_upright(const struct willis_projections *s
       willis_calibration_at(&calibration, stack->mode, stack->view_count, 0.5).temperature;
   if (!(value = willis_take(c.set.rows, sizeof *value)))
     status = willis_fail_memory(err, "probabilities", c.set.rows, sizeof *value);
-  if (!status) status = willis_hull_case_decide(&c, network, value, err);
+  if (!status) status = willis_hull_decide(&c, network, value, err);
   for (ptrdiff_t i = 0; i < c.set.rows && !status; i++)
     value[i] = willis_hull_probability(value[i], temperature);
   if (!status) status = write_planes(&c.set, value, grid, sink, err);

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "recon/dataset.h"
 #include "recon/hull_levels.h"
+#include "recon/hull_looks.h"
 #include "recon/hull_reconstruct.h"
 #include "recon/hull_shown.h"
 
@@ -36,6 +37,8 @@ enum draw {
   DRAW_GRID
 };
 static const double varied = 2.0 / 3, cut = 1.0 / 6, disturbed = 0.5, coarser = 0.5;
+/* Training shows one of the first so many looks. */
+enum { LOOKS_LEARNED = 3, FINE_LOOKS_LEARNED = 2 };
 enum kind { UPRIGHT, TURNED, ANYHOW };
 /* Upright until the first, turned until the second. Hulls of views that do not follow the grid are
  * three times as large. */
@@ -108,17 +111,12 @@ static enum willis_status case_to_learn(const struct willis_run *run,
   return status;
 }
 
-/* The looks before the one that is learned from: none, one or two. */
+/* The looks before the one that is learned from: none, one or two, and one at most where a coarser
+ * grid has been looked at. */
 static enum willis_status look(const struct willis_run *run, struct willis_hull_case *c,
                                struct willis_error *err) {
-  const ptrdiff_t before = c->refined ? 0 : pick(run, DRAW_LOOK, WILLIS_HULL_LOOKS_LEARNED);
-  if (!before) return WILLIS_OK;
-  float *logit = willis_take(c->set.rows, sizeof *logit);
-  if (!logit) return willis_fail_memory(err, "logits", c->set.rows, sizeof *logit);
-  enum willis_status status = willis_hull_case_look(c, run->network, before, logit, err);
-  if (!status) status = willis_hull_case_tell(c, logit, err);
-  willis_release(logit);
-  return status;
+  const ptrdiff_t looks = c->refined ? FINE_LOOKS_LEARNED : LOOKS_LEARNED;
+  return willis_hull_look_before(c, run->network, (int)pick(run, DRAW_LOOK, looks), err);
 }
 
 static enum willis_status teach(struct willis_run *run, const struct willis_hull_case *c,

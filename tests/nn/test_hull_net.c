@@ -186,7 +186,7 @@ static void same_bits_for_any_threads(void **state) {
 /* The probability of every row; freed by willis_release(). */
 static float *infer(const struct willis_network *network, const struct willis_hull_input *input) {
   float *probability = room_for(input->views.rows);
-  assert_int_equal(willis_hull_infer(network, input, probability, NULL), WILLIS_OK);
+  assert_int_equal(willis_hull_infer(network, 0, input, probability, NULL), WILLIS_OK);
   for (ptrdiff_t i = 0; i < input->views.rows; i++)
     probability[i] = 1 / (1 + expf(-probability[i]));
   return probability;
@@ -289,7 +289,7 @@ static void broken_numbers_stop_a_step(void **state) {
   assert_true(network->parameters[0] == before);
   assert_int_equal(willis_trainer_steps(trainer), 0);
   float *logit = room_for(c.input.views.rows);
-  assert_int_equal(willis_hull_infer(network, &c.input, logit, &err), WILLIS_NUMERIC);
+  assert_int_equal(willis_hull_infer(network, 0, &c.input, logit, &err), WILLIS_NUMERIC);
   willis_release(logit);
   willis_trainer_destroy(trainer);
   small_case_release(&c);
@@ -309,7 +309,7 @@ static void networks_keep_to_their_inputs(void **state) {
   assert_int_equal(
       willis_network_infer(hull, cube, volume, WILLIS_OUTPUT_PROBABILITY, volume, &err),
       WILLIS_UNSUPPORTED);
-  assert_int_equal(willis_hull_infer(dae, &c.input, &one, &err), WILLIS_UNSUPPORTED);
+  assert_int_equal(willis_hull_infer(dae, 0, &c.input, &one, &err), WILLIS_UNSUPPORTED);
   struct willis_trainer *trainer = small_trainer(hull);
   assert_int_equal(willis_trainer_step(trainer, volume, volume, &loss, &err), WILLIS_UNSUPPORTED);
   willis_trainer_destroy(trainer);
@@ -334,7 +334,7 @@ static void every_allocation_may_fail(void **state) {
     struct willis_trainer_options options = willis_trainer_defaults();
     assert_true(n < 50);
     failing_allocator_use(&failing);
-    inferred = willis_hull_infer(network, &c.input, logit, NULL);
+    inferred = willis_hull_infer(network, 0, &c.input, logit, NULL);
     failing.until_failure = n;
     taught = willis_trainer_create(network, &options, &trainer, NULL);
     if (!taught) taught = willis_trainer_hull_step(trainer, &lesson, &loss, NULL);

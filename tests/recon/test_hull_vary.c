@@ -288,7 +288,7 @@ static void a_case_takes_what_it_says(void **state) {
       float *value = willis_take_zeroed(c.set.rows, sizeof *value);
       const struct willis_hull_lesson lesson = {.input = c.input, .target = value};
       assert_int_equal(training ? willis_trainer_hull_step(trainer, &lesson, &loss, &err)
-                                : willis_hull_infer(network, &c.input, value, &err),
+                                : willis_hull_infer(network, 0, &c.input, value, &err),
                        WILLIS_OK);
       for (ptrdiff_t r = 0; r < c.set.rows; r++) value[r] = (float)(r % 3) - 1;
       assert_int_equal(willis_hull_case_tell(&c, value, &err), WILLIS_OK);
