@@ -29,14 +29,18 @@ bool willis_hull_is_large(const struct willis_grid *grid) {
 }
 
 /* How many rows a grid may come to: two views leave some 4 voxels in 128 of 128³, more views less,
- * and of finer grids, after a coarser look, some 2 in as many as an edge has. */
+ * and of finer grids, after a coarser look, some 2 in as many as an edge has, or 7 of two views
+ * where what is not likely stays too. */
 static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined, int views) {
+  static const double after_a_look = 2.6, of_two_views = 8, of_two_large = 4.5;
   ptrdiff_t edge = 1;
   for (int a = 0; a < 3; a++)
     if (grid->size[a] > edge) edge = grid->size[a];
-  const double share =
-      (refined ? 2.6 * pow(2.0 / views, 0.25) : 5 * sqrt(2.0 / views)) / (double)edge;
-  return (ptrdiff_t)(fmin(share, 1) * (double)willis_grid_count(grid));
+  const double left = !refined                          ? 5 * sqrt(2.0 / views)
+                      : views > 2                       ? after_a_look
+                      : willis_hull_takes_seconds(grid) ? of_two_large
+                                                        : of_two_views;
+  return (ptrdiff_t)(fmin(left / (double)edge, 1) * (double)willis_grid_count(grid));
 }
 
 /* What is said about a half grid and where it leaves hope, which is there while a finer case is
@@ -160,10 +164,11 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
   return status;
 }
 
-/* Where few views leave much, less is kept of what takes seconds. */
+/* The less views leave, the more of it is kept; the least of what takes seconds. */
 static double least_hope(const struct willis_grid *grid, ptrdiff_t views) {
-  static const double hope = 0.01, hope_of_few = 0.05;
-  return willis_hull_few((int)views) && willis_hull_takes_seconds(grid) ? hope_of_few : hope;
+  static const double hope = 0.001, of_few = 0.01, of_few_large = 0.05;
+  if (!willis_hull_few((int)views)) return hope;
+  return willis_hull_takes_seconds(grid) ? of_few_large : of_few;
 }
 
 enum willis_status willis_hull_case_of(struct willis_hull_case *c,

@@ -95,7 +95,7 @@ enum willis_status willis_hull_look_before(struct willis_hull_case *c,
 static enum willis_status explain(struct willis_hull_case *c, float *logit,
                                   struct willis_error *err) {
   static const float most_missed[] = {
-      [WILLIS_PROJECTION_MAX] = 0.05f, [WILLIS_PROJECTION_SUM] = 0.12f};
+      [WILLIS_PROJECTION_MAX] = 0.05f, [WILLIS_PROJECTION_SUM] = 0.07f};
   static const float temperature = 1.5f;
   const ptrdiff_t rows = c->set.rows;
   struct willis_hull_grey_found found;

@@ -233,7 +233,7 @@ static bool explain_by_hand(struct willis_hull_case *c, float *logit) {
   for (ptrdiff_t i = 0; i < rows; i++) p[i] = 1 / (1 + expf(-1.0f));
   assert_int_equal(willis_hull_grey(&c->set, c->stack, &c->grid, p, 0, grey, &found, NULL),
                    WILLIS_OK);
-  const bool well = found.missed < (c->stack->mode == WILLIS_PROJECTION_SUM ? 0.12f : 0.05f);
+  const bool well = found.missed < (c->stack->mode == WILLIS_PROJECTION_SUM ? 0.07f : 0.05f);
   for (ptrdiff_t i = 0; i < rows; i++)
     logit[i] = well ? willis_hull_grey_logit(grey[i], found.middle, p[i]) : logit[i] / 1.5f;
   willis_release(grey);
