@@ -2,6 +2,7 @@
  */
 #include "nn/hull_mirror.h"
 
+#include "nn/lattice.h"
 #include "nn/network.h"
 #include "nn/ray_exchange.h"
 
@@ -10,14 +11,17 @@
 /* Of kernels of n³ taps. */
 static void mirror_taps(unsigned mirror, const struct willis_tensor_row *row, const float *from,
                         float *to) {
-  const ptrdiff_t n = row->shape[2];
-  for (ptrdiff_t k = 0; k < row->count; k++) {
-    ptrdiff_t x = k % n, y = k / n % n, z = k / n / n % n;
-    const ptrdiff_t kernel = k - ((z * n + y) * n + x);
+  ptrdiff_t source[WILLIS_AROUND];
+  const ptrdiff_t n = row->shape[2], taps = n * n * n;
+  for (ptrdiff_t t = 0; t < taps; t++) {
+    ptrdiff_t x = t % n, z = t / n / n;
+    const ptrdiff_t y = t / n % n;
     if (mirror & WILLIS_MIRROR_LEFT_RIGHT) x = n - 1 - x;
     if (mirror & WILLIS_MIRROR_UPSIDE_DOWN) z = n - 1 - z;
-    to[k] = from[kernel + (z * n + y) * n + x];
+    source[t] = (z * n + y) * n + x;
   }
+  for (ptrdiff_t k = 0; k < row->count; k += taps)
+    for (ptrdiff_t t = 0; t < taps; t++) to[k + t] = from[k + source[t]];
 }
 
 /* What a view shows beside a voxel trades places, and 2xy of its beam its sign (hull_set.h). */

@@ -114,6 +114,13 @@ static float believed(const void *said, const double place[3]) {
   return willis_hull_probability(said_at(said, place), 1);
 }
 
+/* The less views leave, the more of it is kept; the least of what takes seconds. */
+static double least_hope(const struct willis_grid *grid, ptrdiff_t views) {
+  static const double hope = 0.001, of_few = 0.01, of_few_large = 0.1;
+  if (!willis_hull_few((int)views)) return hope;
+  return willis_hull_takes_seconds(grid) ? of_few_large : of_few;
+}
+
 /* Writes it down; `within` are the voxels that leave hope, and their neighbours. */
 static void write_down(const struct willis_hull_case *c, const float *logit, double hope,
                        const struct said *said, uint8_t *within) {
@@ -128,12 +135,13 @@ static void write_down(const struct willis_hull_case *c, const float *logit, dou
 
 /* What is said on the half grid, written down. */
 static enum willis_status ask(struct willis_hull_case *c, const struct willis_network *network,
-                              double hope, struct said *said, uint8_t **within,
+                              const struct willis_grid *asked, struct said *said, uint8_t **within,
                               struct willis_error *err) {
   const ptrdiff_t count = willis_grid_count(&said->grid), rows = c->set.rows;
+  const double hope = least_hope(asked, c->set.views);
   float *logit = willis_take(rows, sizeof *logit);
   if (!logit) return willis_fail_memory(err, "logits", rows, sizeof *logit);
-  enum willis_status status = willis_hull_look(c, false, network, logit, err);
+  enum willis_status status = willis_hull_look(c, asked, network, logit, err);
   if (!status) {
     *within = willis_take_zeroed(count, 1);
     said->logit = willis_take(count, sizeof *said->logit);
@@ -148,12 +156,12 @@ static enum willis_status ask(struct willis_hull_case *c, const struct willis_ne
 /* From a case on a half grid to one on `grid`. */
 static enum willis_status refine(struct willis_hull_case *c, const struct willis_network *network,
                                  const struct willis_projections *stack,
-                                 const struct willis_grid *grid, double hope, size_t room,
-                                 struct willis_error *err) {
+                                 const struct willis_grid *grid, const struct willis_grid *asked,
+                                 size_t room, struct willis_error *err) {
   struct said said = {.grid = willis_half_grid(grid), .logit = NULL};
   uint8_t *within = NULL;
   const double unit = c->set.unit / (stack->mode == WILLIS_PROJECTION_SUM ? 2 : 1);
-  enum willis_status status = ask(c, network, hope, &said, &within, err);
+  enum willis_status status = ask(c, network, asked, &said, &within, err);
   willis_hull_case_release(c);
   const size_t taken = said_bytes(&said.grid);
   if (room) room = room > taken ? room - taken : 1;
@@ -164,25 +172,17 @@ static enum willis_status refine(struct willis_hull_case *c, const struct willis
   return status;
 }
 
-/* The less views leave, the more of it is kept; the least of what takes seconds. */
-static double least_hope(const struct willis_grid *grid, ptrdiff_t views) {
-  static const double hope = 0.001, of_few = 0.01, of_few_large = 0.05;
-  if (!willis_hull_few((int)views)) return hope;
-  return willis_hull_takes_seconds(grid) ? of_few_large : of_few;
-}
-
 enum willis_status willis_hull_case_of(struct willis_hull_case *c,
                                        const struct willis_projections *stack,
                                        const struct willis_network *network,
                                        const struct willis_grid *grid, size_t room,
                                        struct willis_error *err) {
-  const double hope = least_hope(grid, stack->view_count);
   struct willis_grid level[MOST_LEVELS] = {*grid};
   int l = 0;
   for (; l + 1 < MOST_LEVELS && willis_hull_is_large(&level[l]); l++)
     level[l + 1] = willis_half_grid(&level[l]);
   enum willis_status status = willis_hull_case_init(c, stack, &level[l], room, err);
-  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], hope, room, err);
+  for (; l > 0 && !status; l--) status = refine(c, network, stack, &level[l - 1], grid, room, err);
   if (status) willis_hull_case_release(c);
   return status;
 }

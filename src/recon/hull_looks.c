@@ -32,16 +32,18 @@ static bool is_even(const struct willis_hull_set *set) {
 /* What few views leave open is settled step by step, on the coarsest grid where that is cheap, and
  * on a finer one if it is the last; line integrals are explained by what is said there. As long as
  * that does not take seconds. */
-static int count_looks(const struct willis_hull_case *c, bool last) {
+static int count_looks(const struct willis_hull_case *c, const struct willis_grid *asked) {
   enum { AT_FEW = 8, AT_MORE = 3, AT_FEW_FINE = 4, AT_SUMS_FINE = 2 };
   const bool few = willis_hull_few(c->set.views), sum = c->stack->mode == WILLIS_PROJECTION_SUM;
   if (!c->refined) return few ? AT_FEW : AT_MORE;
   if (willis_hull_takes_seconds(&c->grid)) return 1;
+  const bool last = willis_grid_count(&c->grid) == willis_grid_count(asked);
   return few && last ? AT_FEW_FINE : sum ? AT_SUMS_FINE : 1;
 }
 
-struct willis_hull_looks willis_hull_looks_of(const struct willis_hull_case *c, bool last) {
-  struct willis_hull_looks l = {.looks = count_looks(c, last), .mirrors = 1};
+struct willis_hull_looks willis_hull_looks_of(const struct willis_hull_case *c,
+                                              const struct willis_grid *asked) {
+  struct willis_hull_looks l = {.looks = count_looks(c, asked), .mirrors = 1};
   if (willis_hull_few(c->set.views)) {
     if (is_even(&c->set)) l.mirror[l.mirrors++] = WILLIS_MIRROR_LEFT_RIGHT;
     for (int k = 0, n = l.mirrors; k < n; k++)
@@ -51,10 +53,10 @@ struct willis_hull_looks willis_hull_looks_of(const struct willis_hull_case *c, 
   return l;
 }
 
-enum willis_status willis_hull_look(struct willis_hull_case *c, bool last,
+enum willis_status willis_hull_look(struct willis_hull_case *c, const struct willis_grid *asked,
                                     const struct willis_network *network, float *logit,
                                     struct willis_error *err) {
-  const struct willis_hull_looks l = willis_hull_looks_of(c, last);
+  const struct willis_hull_looks l = willis_hull_looks_of(c, asked);
   const ptrdiff_t rows = c->set.rows;
   if (!rows) return WILLIS_OK;
   float *mean = willis_take_zeroed(rows, sizeof *mean);
@@ -75,7 +77,7 @@ enum willis_status willis_hull_look(struct willis_hull_case *c, bool last,
 enum willis_status willis_hull_look_before(struct willis_hull_case *c,
                                            const struct willis_network *network, int before,
                                            struct willis_error *err) {
-  const struct willis_hull_looks l = willis_hull_looks_of(c, true);
+  const struct willis_hull_looks l = willis_hull_looks_of(c, &c->grid);
   if (!before || !c->set.rows) return WILLIS_OK;
   float *logit = willis_take(c->set.rows, sizeof *logit);
   enum willis_status status =
@@ -117,7 +119,7 @@ enum willis_status willis_hull_decide(struct willis_hull_case *c,
                                       const struct willis_network *network, float *logit,
                                       struct willis_error *err) {
   enum { LEAST_VIEWS = 3 }; /* fewer leave open what is whose, and grey values do not settle it */
-  const enum willis_status status = willis_hull_look(c, true, network, logit, err);
+  const enum willis_status status = willis_hull_look(c, &c->grid, network, logit, err);
   if (status || !c->set.rows || c->set.views < LEAST_VIEWS) return status;
   return explain(c, logit, err);
 }

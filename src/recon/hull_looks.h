@@ -15,12 +15,14 @@ struct willis_hull_looks {
   int looks, averaged, mirrors;
   unsigned mirror[WILLIS_HULL_MIRRORS];
 };
-/* Of a case (doc/beyond.md, H11), on the last grid or on one before a finer one. */
-struct willis_hull_looks willis_hull_looks_of(const struct willis_hull_case *c, bool last);
+/* Of a case (doc/beyond.md, H11) on the grid that is asked for or on one before it. */
+struct willis_hull_looks willis_hull_looks_of(const struct willis_hull_case *c,
+                                              const struct willis_grid *asked);
 
 /* logit[set.rows], the mean of what the last looks say, each of which is told what the one before
  * said. Nothing for an empty hull. OUT_OF_MEMORY, NUMERIC. */
-WILLIS_CHECKED enum willis_status willis_hull_look(struct willis_hull_case *c, bool last,
+WILLIS_CHECKED enum willis_status willis_hull_look(struct willis_hull_case *c,
+                                                   const struct willis_grid *asked,
                                                    const struct willis_network *network,
                                                    float *logit, struct willis_error *err);
 /* The same, and then of what explains the pictures: a voxel's grey value, with three views and more

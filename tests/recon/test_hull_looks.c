@@ -136,7 +136,7 @@ static void look_by_hand(enum willis_projection_mode mode) {
       assert_true(fabs((double)said[1] - log2(p + 0.0625)) < 1e-5);
     }
   }
-  assert_int_equal(willis_hull_look(&c, true, network, logit, NULL), WILLIS_OK);
+  assert_int_equal(willis_hull_look(&c, &c.grid, network, logit, NULL), WILLIS_OK);
   assert_memory_equal(logit, expected, (size_t)rows * sizeof *logit);
   assert_memory_not_equal(logit, last, (size_t)rows * sizeof *logit);
   willis_release(last);
@@ -155,7 +155,7 @@ static void each_look_is_told_of_the_last(void **state) {
 }
 
 /* How a case of so many views, `arc` apart, on a grid of that edge is looked at. */
-static struct willis_hull_looks looks_on(bool last, int views, double arc, ptrdiff_t edge,
+static struct willis_hull_looks looks_on(ptrdiff_t asked, int views, double arc, ptrdiff_t edge,
                                          bool refined, enum willis_projection_mode mode) {
   float about[VIEWS * WILLIS_HULL_SET_ABOUT * 4] = {0};
   struct willis_projections stack = {.mode = mode};
@@ -166,12 +166,12 @@ static struct willis_hull_looks looks_on(bool last, int views, double arc, ptrdi
     about[v * WILLIS_HULL_SET_ABOUT + 1] = (float)(2 * sin(angle) * cos(angle));
   }
   c.set.about_view = about;
-  return willis_hull_looks_of(&c, last);
+  return willis_hull_looks_of(&c, &(struct willis_grid){.size = {asked, asked, asked}});
 }
 
 static struct willis_hull_looks looks_at(int views, double arc, ptrdiff_t edge, bool refined,
                                          enum willis_projection_mode mode) {
-  return looks_on(true, views, arc, edge, refined, mode);
+  return looks_on(edge, views, arc, edge, refined, mode);
 }
 
 /* Few views are seen in mirrors: upside down, and left for right when views stay where views were
@@ -186,12 +186,13 @@ static void mirrors_are_for_few_views(void **state) {
   assert_int_equal(looks_at(3, 60, 128, false, sum).mirrors, 4);
   assert_int_equal(looks_at(5, 36, 128, false, sum).mirrors, 1);
   assert_int_equal(looks_at(2, 90, 128, false, max).looks, 8);
+  assert_int_equal(looks_on(256, 2, 90, 128, false, max).looks, 8);
   assert_int_equal(looks_at(5, 22.5, 128, false, max).looks, 3);
   assert_int_equal(looks_at(2, 90, 256, true, max).looks, 4);
   assert_int_equal(looks_at(5, 22.5, 256, true, max).looks, 1);
   assert_int_equal(looks_at(5, 22.5, 256, true, sum).looks, 2);
-  assert_int_equal(looks_on(false, 2, 90, 192, true, max).looks, 1);
-  assert_int_equal(looks_on(false, 2, 90, 192, true, sum).looks, 2);
+  assert_int_equal(looks_on(384, 2, 90, 192, true, max).looks, 1);
+  assert_int_equal(looks_on(384, 2, 90, 192, true, sum).looks, 2);
   assert_int_equal(looks_at(2, 90, 257, true, max).looks, 1);
   assert_int_equal(looks_at(2, 90, 257, true, max).averaged, 1);
 }
@@ -268,7 +269,7 @@ static void decisions_explain_the_pictures(void **state) {
         willis_hull_case_release(&c);
         assert_int_equal(willis_hull_case_init(&c, &head.stack, &head.volume.grid, 0, NULL),
                          WILLIS_OK);
-        assert_int_equal(willis_hull_look(&c, true, network, by_hand, NULL), WILLIS_OK);
+        assert_int_equal(willis_hull_look(&c, &c.grid, network, by_hand, NULL), WILLIS_OK);
         const bool well = explain_by_hand(&c, by_hand);
         assert_memory_equal(logit, by_hand, (size_t)rows * sizeof *logit);
         assert_true(well ? right > vessel : right >= vessel);
