@@ -116,7 +116,7 @@ static float believed(const void *said, const double place[3]) {
 
 /* The less views leave, the more of it is kept; the least of what takes seconds. */
 static double least_hope(const struct willis_grid *grid, ptrdiff_t views) {
-  static const double hope = 0.001, of_few = 0.01, of_few_large = 0.1;
+  static const double hope = 0.001, of_few = 0.01, of_few_large = 0.2;
   if (!willis_hull_few((int)views)) return hope;
   return willis_hull_takes_seconds(grid) ? of_few_large : of_few;
 }
