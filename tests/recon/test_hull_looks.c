@@ -246,7 +246,7 @@ static bool explain_by_hand(struct willis_hull_case *c, float *logit) {
  * that says the same everywhere; two by what it says. */
 static void decisions_explain_the_pictures(void **state) {
   (void)state;
-  int explained = 0;
+  int counted = 0;
   for (int mode = 0; mode < 2; mode++)
     for (int views = 2; views <= VIEWS; views++) {
       struct head head = head_of(32, (enum willis_projection_mode)mode);
@@ -273,7 +273,7 @@ static void decisions_explain_the_pictures(void **state) {
         const bool well = explain_by_hand(&c, by_hand);
         assert_memory_equal(logit, by_hand, (size_t)rows * sizeof *logit);
         assert_true(well ? right > vessel : right >= vessel);
-        explained += well;
+        counted += well;
       }
       willis_release(by_hand);
       willis_release(logit);
@@ -282,7 +282,7 @@ static void decisions_explain_the_pictures(void **state) {
       head.stack.view_count = VIEWS;
       head_release(&head);
     }
-  assert_true(explained > 0);
+  assert_true(counted > 0);
 }
 
 int main(void) {
