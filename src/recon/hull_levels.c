@@ -32,14 +32,12 @@ bool willis_hull_is_large(const struct willis_grid *grid) {
  * and of finer grids, after a coarser look, some 2 in as many as an edge has, or 7 of two views
  * where what is not likely stays too. */
 static ptrdiff_t likely_rows(const struct willis_grid *grid, bool refined, int views) {
-  static const double after_a_look = 2.6, of_two_views = 8, of_two_large = 4.5;
+  static const double after_a_look = 2.6, of_two_views = 8;
   ptrdiff_t edge = 1;
   for (int a = 0; a < 3; a++)
     if (grid->size[a] > edge) edge = grid->size[a];
-  const double left = !refined                          ? 5 * sqrt(2.0 / views)
-                      : views > 2                       ? after_a_look
-                      : willis_hull_takes_seconds(grid) ? of_two_large
-                                                        : of_two_views;
+  const bool much = views <= 2 && !willis_hull_takes_seconds(grid);
+  const double left = !refined ? 5 * sqrt(2.0 / views) : much ? of_two_views : after_a_look;
   return (ptrdiff_t)(fmin(left / (double)edge, 1) * (double)willis_grid_count(grid));
 }
 

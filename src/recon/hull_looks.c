@@ -66,7 +66,7 @@ enum willis_status willis_hull_look(struct willis_hull_case *c, const struct wil
     if (look) status = willis_hull_case_tell(c, logit, err);
     if (!status)
       status = willis_hull_infer(network, l.mirror[look % l.mirrors], &c->input, logit, err);
-    for (ptrdiff_t i = 0; i < rows && look >= l.looks - l.averaged; i++)
+    for (ptrdiff_t i = 0; !status && i < rows && look >= l.looks - l.averaged; i++)
       mean[i] += logit[i] / (float)l.averaged;
   }
   if (!status) memcpy(logit, mean, (size_t)rows * sizeof *logit);
