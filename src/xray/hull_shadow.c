@@ -20,6 +20,17 @@ static void affine(double to[4], const struct willis_grid *grid, const double fr
   }
 }
 
+/* Rays of a parallel view have as many samples as the grid an edge, those of a cone go through. */
+static void find_reach(struct willis_shadow *s, const struct willis_grid *grid, const double d[3],
+                       bool cone) {
+  static const double border = 1e-6;
+  double middle[3], middle_mm[3];
+  for (int a = 0; a < 3; a++) middle[a] = (double)(grid->size[a] - 1) / 2;
+  willis_grid_to_world(grid, middle, middle_mm);
+  affine(s->past, grid, middle_mm, d, 1 / grid->spacing_mm[0]);
+  s->reach = cone ? INFINITY : middle[0] + border;
+}
+
 void willis_shadow_init(struct willis_shadow *s, const struct willis_projections *stack,
                         ptrdiff_t v, const struct willis_grid *grid) {
   const struct willis_view *view = &stack->view[v];
@@ -39,6 +50,7 @@ void willis_shadow_init(struct willis_shadow *s, const struct willis_projections
   affine(s->down, grid, from, along, -far / view->row_spacing_mm);
   affine(s->depth, grid, from, d, 1);
   if (!cone) memcpy(s->depth, (double[4]){0, 0, 0, 1}, sizeof s->depth);
+  find_reach(s, grid, d, cone);
   for (int a = 0; a < 4; a++) {
     s->across[a] += view->principal_column * s->depth[a];
     s->down[a] += view->principal_row * s->depth[a];
@@ -60,8 +72,9 @@ bool willis_shadow_falls_on(const struct willis_shadow *s, const struct willis_p
   const double depth = at(s->depth, place);
   *column = at(s->across, place) / depth;
   *row = at(s->down, place) / depth;
-  return depth > 0 && *column >= -border && *column <= (double)(stack->columns - 1) + border &&
-         *row >= -border && *row <= (double)(stack->rows - 1) + border;
+  return depth > 0 && fabs(at(s->past, place)) <= s->reach && *column >= -border &&
+         *column <= (double)(stack->columns - 1) + border && *row >= -border &&
+         *row <= (double)(stack->rows - 1) + border;
 }
 
 static ptrdiff_t base_of(double x, ptrdiff_t n, double *fraction) {

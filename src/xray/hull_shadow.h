@@ -9,6 +9,7 @@
 /* Of one view: voxel (i,j,k) falls on column = across/depth, row = down/depth, each affine. */
 struct willis_shadow {
   double across[4], down[4], depth[4];
+  double past[4], reach;            /* voxels beyond the grid's middle; what rays see of them, M4 */
   double voxel_columns, voxel_rows; /* pixels that a voxel at the isocenter covers */
   /* Rays are bins as wide as a voxel at the isocenter, counted from the picture's middle, so that
    * they do not depend on its size: rays_across × rays_down of them, row by row. */
@@ -17,7 +18,9 @@ struct willis_shadow {
 
 void willis_shadow_init(struct willis_shadow *shadow, const struct willis_projections *stack,
                         ptrdiff_t view, const struct willis_grid *grid);
-/* The pixel under a place in voxels; false beyond the picture's border and behind the source. */
+/* The pixel under a place in voxels; false where no ray of the picture goes: beyond its border,
+ * behind the source, and for parallel views in the corners that a cube turned with the view leaves
+ * out, as in willis_hull(). */
 bool willis_shadow_falls_on(const struct willis_shadow *shadow,
                             const struct willis_projections *stack, const double place[3],
                             double *column, double *row);

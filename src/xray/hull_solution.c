@@ -1,10 +1,10 @@
 /* Accelerated proximal gradients (Beck & Teboulle 2009, with the restart of O'Donoghue & Candès
  * 2015), total variation by its dual, as in solver_tv.c, but on a list of voxels: what lies outside
- * the list is 0. With rays weighed by 1/Σw, the number of views bounds the second derivative and
- * its inverse is the step. Of many views each update looks at a few that are spread over the arc,
- * in turns, as if they were all (ordered subsets, Hudson & Larkin 1994): as near to the least with
- * far fewer looks. Rays are made by a job a view and read by a job a piece of the list: the same
- * bits for any number of threads. */
+ * the list is 0. With rays weighed by 1/Σw, the number of views that see a voxel bounds the second
+ * derivative along it, and its inverse is the voxel's step (Pock & Chambolle 2011). Of many views
+ * each update looks at a few that are spread over the arc, in turns, as if they were all (ordered
+ * subsets, Hudson & Larkin 1994): as near to the least with far fewer looks. Rays are made by a job
+ * a view and read by a job a piece of the list: the same bits for any number of threads. */
 #include "xray/hull_solution.h"
 #include "xray/hull_shadow.h"
 
@@ -29,6 +29,7 @@ struct solution {
   const struct willis_hull_set *set;
   float *pixel, *scale, *excess; /* [views][rays]; scale is 1/Σw, 0 for rays that do not count */
   float *x, *y, *z, *before;     /* [rows] */
+  float *step;                   /* [rows] views / those that see the voxel */
   float *cost;                   /* [rows]; null where no voxel costs */
   float *dual;                   /* [rows][3] */
   int32_t *next, *last;          /* [rows][3] the neighbours' rows, NONE outside the list */
@@ -100,8 +101,8 @@ static void descend(struct solution *s, struct willis_hull_turn turn) {
   }
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < set->rows; i++)
-    s->z[i] = s->y[i] - step * (willis_hull_rays_gather(set, s->excess, turn, i) +
-                                (s->cost ? s->cost[i] : 0));
+    s->z[i] = s->y[i] - s->step[i] * (step * willis_hull_rays_gather(set, s->excess, turn, i) +
+                                      (s->cost ? s->cost[i] / (float)set->views : 0));
 }
 
 /* ---- total variation ---- */
@@ -122,7 +123,7 @@ void willis_hull_neighbours_find(const struct willis_hull_set *set, const struct
     }
 }
 
-/* x = max(0, z − Dᵀ·dual). */
+/* x = max(0, z − step·Dᵀ·dual). */
 static void shrink(struct solution *s) {
 #pragma omp parallel for schedule(static)
   for (ptrdiff_t i = 0; i < s->set->rows; i++) {
@@ -130,18 +131,23 @@ static void shrink(struct solution *s) {
     float d = -(own[0] + own[1] + own[2]);
     for (int a = 0; a < 3; a++)
       if (s->last[3 * i + a] >= 0) d += s->dual[3 * s->last[3 * i + a] + a];
-    s->x[i] = fmaxf(0, s->z[i] - d);
+    s->x[i] = fmaxf(0, s->z[i] - s->step[i] * d);
   }
 }
 
-/* x = argmin ½|x − z|² + weight·TV(x), x ≥ 0, from the dual of the last time. */
+/* x = argmin ½Σ(x − z)²/step + weight·TV(x), x ≥ 0, from the dual of the last time. */
 static void smooth(struct solution *s, float weight) {
-  static const float step = 1.0f / 12;
+  static const float differences = 6; /* that a voxel is in */
   for (int k = 0; k < INNER; k++) {
     shrink(s);
 #pragma omp parallel for schedule(static)
     for (ptrdiff_t i = 0; i < s->set->rows; i++) {
-      float *own = s->dual + 3 * i, length = 0;
+      float *own = s->dual + 3 * i, length = 0, beside = 0;
+      for (int a = 0; a < 3; a++) {
+        const int32_t n = s->next[3 * i + a];
+        if (n >= 0) beside = fmaxf(beside, s->step[n]);
+      }
+      const float step = 1 / (differences * (s->step[i] + beside));
       for (int a = 0; a < 3; a++) {
         const int32_t n = s->next[3 * i + a];
         own[a] += step * ((n >= 0 ? s->x[n] : 0) - s->x[i]);
@@ -183,6 +189,14 @@ float willis_hull_solution_doubt(float probability) {
   return fmaxf(0, logf(probability + least) / logf(least));
 }
 
+static void find_steps(struct solution *s) {
+  for (ptrdiff_t i = 0; i < s->set->rows; i++) {
+    int seen = 0;
+    for (int v = 0; v < s->set->views; v++) seen += s->set->place[v * s->set->rows + i].ray >= 0;
+    s->step[i] = (float)s->set->views / (float)(seen ? seen : 1);
+  }
+}
+
 static void begin_again(struct solution *s, const float *probability, const float *value) {
   const float cost = WILLIS_HULL_SOLUTION_COST * willis_hull_solution_lambda(s->set->views);
   for (ptrdiff_t i = 0; i < s->set->rows; i++) {
@@ -195,7 +209,7 @@ static void take(struct solution *s, const struct willis_hull_set *set,
                  struct willis_arena *arena) {
   const ptrdiff_t rays = set->views * set->rays;
   float **of_rays[] = {&s->pixel, &s->scale, &s->excess};
-  float **of_rows[] = {&s->x, &s->y, &s->z, &s->before, &s->cost};
+  float **of_rows[] = {&s->x, &s->y, &s->z, &s->before, &s->step, &s->cost};
   s->set = set;
   for (size_t i = 0; i < sizeof of_rays / sizeof *of_rays; i++)
     *of_rays[i] = willis_arena_take(arena, rays, sizeof(float));
@@ -225,6 +239,7 @@ enum willis_status willis_hull_solution(const struct willis_hull_set *set,
   if (status) return status;
   take(&s, set, &arena);
   willis_hull_neighbours_find(set, grid, s.next, s.last);
+  find_steps(&s);
 #pragma omp parallel for schedule(dynamic, 1)
   for (int v = 0; v < set->views; v++) read_rays(&s, stack, grid, v);
   memset(s.x, 0, (size_t)set->rows * sizeof *s.x);

@@ -22,9 +22,10 @@ def operators(n, angles, voxel):
     for v, deg in enumerate(angles):
         a, m = np.radians(deg), (n - 1) / 2
         column = np.cos(a) * (x - m) + np.sin(a) * (y - m) + m
+        depth = np.cos(a) * (y - m) - np.sin(a) * (x - m) + m
         for i in range(rows):
             low = int(np.floor(column[i] + 1e-6))
-            if column[i] < -1e-6 or column[i] > n - 1 + 1e-6:
+            if min(column[i], depth[i]) < -1e-6 or max(column[i], depth[i]) > n - 1 + 1e-6:
                 continue
             part = column[i] - low
             for k, w in ((low, 1 - part), (low + 1, part)):
