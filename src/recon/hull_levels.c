@@ -1,6 +1,7 @@
 /* Up to 128 voxels along an edge the network looks at every voxel of the hull. Beyond, it looks at
- * a grid half as fine first: what has a probability below least_hope() there, and no neighbour with
- * more, is empty, and of the rest the finer look is told what the coarser one said (doc/beyond.md).
+ * a grid half as fine first: what has a probability below least_hope() there, is not needed to
+ * explain line integrals, and has no neighbour with either, is empty, and of the rest the finer
+ * look is told what the coarser one said (doc/beyond.md).
  */
 #include "recon/hull_levels.h"
 
@@ -119,6 +120,12 @@ static double least_hope(const struct willis_grid *grid, ptrdiff_t views) {
   return willis_hull_takes_seconds(grid) ? of_few_large : of_few;
 }
 
+/* What more than a few views need to be explained stays as well, whatever is believed of it. */
+static bool is_needed(const struct willis_hull_set *set, ptrdiff_t row) {
+  static const float least = 0.1f;
+  return set->solution && !willis_hull_few(set->views) && set->solution[row] >= least;
+}
+
 /* Writes it down; `within` are the voxels that leave hope, and their neighbours. */
 static void write_down(const struct willis_hull_case *c, const float *logit, double hope,
                        const struct said *said, uint8_t *within) {
@@ -126,7 +133,7 @@ static void write_down(const struct willis_hull_case *c, const float *logit, dou
   for (ptrdiff_t i = 0; i < count; i++) said->logit[i] = empty_logit;
   for (ptrdiff_t i = 0; i < c->set.rows; i++) {
     said->logit[c->set.voxel[i]] = logit[i];
-    if ((double)willis_hull_probability(logit[i], 1) >= hope)
+    if ((double)willis_hull_probability(logit[i], 1) >= hope || is_needed(&c->set, i))
       mark_around(said->grid.size, c->set.voxel[i], within);
   }
 }

@@ -19,7 +19,8 @@ struct head {
   struct willis_projections stack;
 };
 
-static inline struct head head_of(ptrdiff_t edge, enum willis_projection_mode mode) {
+static inline struct head head_of_views(ptrdiff_t edge, enum willis_projection_mode mode,
+                                        int views) {
   struct willis_grid grid = willis_grid_cube(edge, 0.5, NULL);
   struct head head;
   for (int a = 1; a < 3; a++) grid.size[a] = WIDE;
@@ -30,10 +31,10 @@ static inline struct head head_of(ptrdiff_t edge, enum willis_projection_mode mo
                     labs(z - WIDE / 2 - x % 3) < 4;
     head.volume.voxels[i] = in ? 1000 : 0;
   }
-  assert_int_equal(willis_projections_create(&head.stack, edge, WIDE, VIEWS, NULL), WILLIS_OK);
+  assert_int_equal(willis_projections_create(&head.stack, edge, WIDE, views, NULL), WILLIS_OK);
   willis_grid_centre(&grid, head.stack.isocenter_mm);
   head.stack.mode = mode;
-  for (int v = 0; v < VIEWS; v++) {
+  for (int v = 0; v < views; v++) {
     struct willis_view *view = &head.stack.view[v];
     *view = willis_view_parallel(40.0 * v, &grid);
     view->kind = WILLIS_VIEW_CONE;
@@ -44,6 +45,10 @@ static inline struct head head_of(ptrdiff_t edge, enum willis_projection_mode mo
   }
   assert_int_equal(willis_project(&head.volume, &head.stack, NULL), WILLIS_OK);
   return head;
+}
+
+static inline struct head head_of(ptrdiff_t edge, enum willis_projection_mode mode) {
+  return head_of_views(edge, mode, VIEWS);
 }
 
 static inline void head_release(struct head *head) {

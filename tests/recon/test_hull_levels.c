@@ -118,6 +118,29 @@ static void no_hope_leaves_nothing(void **state) {
   head_release(&head);
 }
 
+/* Of five views line integrals need the vessel, and it stays, whatever a network says; maxima leave
+ * nothing. */
+static void what_is_needed_stays_without_hope(void **state) {
+  (void)state;
+  enum { MORE_VIEWS = 5 };
+  for (int mode = 0; mode < 2; mode++) {
+    struct head head = head_of_views(LARGE, (enum willis_projection_mode)mode, MORE_VIEWS);
+    struct willis_network *network = network_saying(-9);
+    struct willis_hull_case c;
+    assert_int_equal(willis_hull_case_of(&c, &head.stack, network, &head.volume.grid, 0, NULL),
+                     WILLIS_OK);
+    ptrdiff_t vessel = 0, listed = 0;
+    for (ptrdiff_t i = 0; i < willis_grid_count(&head.volume.grid); i++)
+      vessel += head.volume.voxels[i] > 0;
+    for (ptrdiff_t i = 0; i < c.set.rows; i++) listed += head.volume.voxels[c.set.voxel[i]] > 0;
+    assert_int_equal(listed, mode == WILLIS_PROJECTION_SUM ? vessel : 0);
+    assert_true(c.set.rows < 4 * vessel);
+    willis_hull_case_release(&c);
+    willis_network_destroy(network);
+    head_release(&head);
+  }
+}
+
 static void every_allocation_may_fail(void **state) {
   (void)state;
   struct head head = head_of(LARGE, WILLIS_PROJECTION_SUM);
@@ -247,6 +270,7 @@ int main(void) {
       cmocka_unit_test(pictures_are_as_coarse_as_the_grid),
       cmocka_unit_test(all_hope_leaves_the_hull),
       cmocka_unit_test(no_hope_leaves_nothing),
+      cmocka_unit_test(what_is_needed_stays_without_hope),
       cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(no_more_than_the_room_is_taken),
       cmocka_unit_test_setup_teardown(learns_on_large_grids, scratch_make, remove_scratch_tree),
