@@ -152,26 +152,22 @@ static void update(struct grey *g, float alike) {
 
 /* ---- what a full voxel adds to a line integral ---- */
 
-/* How unlikely the pixels of a few views are, if it were so much: twice the logarithm, but for a
- * constant. The least of a quadratic is what x leaves of it when it is integrated over, and what a
- * pixel is told in shrinks by the logarithm of its scale. Begun anew each time, or what was asked
- * before would have a say. */
+/* What is to be least, for clean pictures of a few views, if it were so much. Begun anew each time,
+ * or what was asked before would have a say. */
 static double judge(struct grey *g, double full) {
   enum { VIEWS = 5, TIMES = 70 };
-  static const float trust = 1 / (0.02f * 0.02f);
-  const int every = (g->set->views + VIEWS - 1) / VIEWS;
-  double moved = 0, rays = 0;
+  const float trust = 1 / (least_missed * least_missed);
+  double moved = 0;
   g->scale = (float)(1 / full);
   memcpy(g->x, g->mean, (size_t)g->set->rows * sizeof *g->x);
   memset(g->moved, 0, (size_t)g->set->rows * sizeof *g->moved);
   for (int k = 0; k < TIMES; k++) {
-    ask_all(g, every, 0);
+    ask_all(g, (g->set->views + VIEWS - 1) / VIEWS, 0);
     if (k < TIMES - 1) move_all(g, trust);
   }
   for (ptrdiff_t i = 0; i < g->set->rows; i++)
     moved += (double)(g->doubt[i] * (g->x[i] - g->mean[i]) * (g->x[i] - g->mean[i]));
-  for (int v = 0; v < g->set->views; v += every) rays += (double)g->view[v].rays;
-  return missed_in_all(g) * (double)trust + moved + 2 * rays * log(full);
+  return missed_in_all(g) * (double)trust + moved;
 }
 
 /* Too little leaves pixels that full voxels do not come up to, too much voxels that are less full
